@@ -1,0 +1,222 @@
+"""Evaluation of models on benchmarks: greedy and sampled answers, the vote, the judge, the metrics.
+
+Reads   <resources>/datasets/{benchmark}/test.jsonl, the model
+Writes  <results>/evaluation/{model}/{benchmark}/output.jsonl            greedy
+        <results>/evaluation/{model}/{benchmark}/output-rs{seed}.jsonl   one sample of every problem
+        answers.jsonl, majority.jsonl, judged.jsonl, judged-majority.jsonl and metrics.json beside them
+
+Judged are the greedy answers and the winners of the vote, as the source does.
+"""
+
+
+use rule augment_solutions as evaluate_greedy with:
+    input:
+        script=script_alone("generate.py"),
+        problems="<resources>/datasets/{benchmark}/test.jsonl",
+        model=lambda wildcards: model_manifest(wildcards.model),
+        prompt=config["evaluation"]["prompt"],
+        template=optional_file(config["evaluation"]["template"]),
+        examples=[],
+    output:
+        generations="<results>/evaluation/{model}/{benchmark}/output.jsonl",
+        manifest="<results>/evaluation/{model}/{benchmark}/output.manifest.json",
+    log:
+        "<logs>/evaluate_greedy/{model}-{benchmark}.log",
+    benchmark:
+        "<benchmarks>/evaluate_greedy/{model}-{benchmark}.jsonl"
+    resources:
+        mem_mb=4000,
+        runtime=240,
+        concurrency=lambda wildcards: server_of(wildcards.model).get("concurrency", 64),
+    params:
+        server=lambda wildcards: server_options(wildcards.model),
+        sampling=sampling("evaluation", "greedy"),
+        seed="",
+        template=lambda wildcards, input: quote_options({"template": input.template or None}),
+        examples="",
+        work=path("<results>/work/evaluation/{model}/{benchmark}/greedy"),
+
+
+use rule evaluate_greedy as evaluate_samples with:
+    output:
+        generations="<results>/evaluation/{model}/{benchmark}/output-rs{seed}.jsonl",
+        manifest="<results>/evaluation/{model}/{benchmark}/output-rs{seed}.manifest.json",
+    log:
+        "<logs>/evaluate_samples/{model}-{benchmark}-rs{seed}.log",
+    benchmark:
+        "<benchmarks>/evaluate_samples/{model}-{benchmark}-rs{seed}.jsonl"
+    params:
+        server=lambda wildcards: server_options(wildcards.model),
+        sampling=sampling("evaluation"),
+        seed=lambda wildcards: f"--seed {wildcards.seed}",
+        template=lambda wildcards, input: quote_options({"template": input.template or None}),
+        examples="",
+        work=path("<results>/work/evaluation/{model}/{benchmark}/rs{seed}"),
+
+
+use rule grade_solutions as grade_evaluation with:
+    input:
+        script=script("grade_answers.py"),
+        generations=lambda wildcards: [
+            f"{evaluation_folder(wildcards)}/output.jsonl",
+            *seed_files(evaluation_folder(wildcards), samples_of(wildcards.model)),
+        ],
+    output:
+        answers="<results>/evaluation/{model}/{benchmark}/answers.jsonl",
+        counts="<results>/evaluation/{model}/{benchmark}/answers.counts.json",
+    log:
+        "<logs>/grade_evaluation/{model}-{benchmark}.log",
+    benchmark:
+        "<benchmarks>/grade_evaluation/{model}-{benchmark}.jsonl"
+    params:
+        files=lambda wildcards: f"--greedy --num-seeds {samples_of(wildcards.model)}",
+
+
+rule vote_answers:
+    """The answer that most samples of a benchmark problem agree on, and whether it is right."""
+    input:
+        script=script("vote_answers.py"),
+        answers="<results>/evaluation/{model}/{benchmark}/answers.jsonl",
+        problems="<resources>/datasets/{benchmark}/test.jsonl",
+    output:
+        majority="<results>/evaluation/{model}/{benchmark}/majority.jsonl",
+        counts="<results>/evaluation/{model}/{benchmark}/majority.counts.json",
+    log:
+        "<logs>/vote_answers/{model}-{benchmark}.log",
+    benchmark:
+        "<benchmarks>/vote_answers/{model}-{benchmark}.jsonl"
+    conda:
+        "../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        seeds=lambda wildcards: samples_of(wildcards.model),
+    shell:
+        """
+        python {input.script[0]:q} \
+            --answers {input.answers:q} \
+            --reference {input.problems:q} \
+            --num-seeds {params.seeds} \
+            --majority {output.majority:q} \
+            --counts {output.counts:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule judge_answers:
+    """Ask a model whether the greedy answers mean what is expected."""
+    input:
+        script=script_alone("judge_answers.py"),
+        problems="<resources>/datasets/{benchmark}/test.jsonl",
+        candidates="<results>/evaluation/{model}/{benchmark}/answers.jsonl",
+        model=stage_model("judge"),
+        prompt=config["judge"]["prompt"],
+        template=optional_file(config["judge"]["template"]),
+    output:
+        judged="<results>/evaluation/{model}/{benchmark}/judged.jsonl",
+        counts="<results>/evaluation/{model}/{benchmark}/judged.counts.json",
+        manifest="<results>/evaluation/{model}/{benchmark}/judged.manifest.json",
+    log:
+        "<logs>/judge_answers/{model}-{benchmark}.log",
+    benchmark:
+        "<benchmarks>/judge_answers/{model}-{benchmark}.jsonl"
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
+        concurrency=stage_concurrency("judge"),
+    params:
+        kind="greedy",
+        server=stage_server("judge"),
+        sampling=sampling("judge"),
+        template=lambda wildcards, input: quote_options({"template": input.template or None}),
+        work=path("<results>/work/evaluation/{model}/{benchmark}/judge"),
+    shell:
+        """
+        python {input.script[0]:q} \
+            --problems {input.problems:q} \
+            --candidates {input.candidates:q} \
+            --kind {params.kind} \
+            --output {output.judged:q} \
+            --counts {output.counts:q} \
+            --manifest {output.manifest:q} \
+            --work {params.work:q} \
+            {params.server} \
+            --prompt {input.prompt:q} \
+            {params.template} \
+            {params.sampling} \
+            --concurrency {resources.concurrency} \
+            >{log:q} 2>&1
+        """
+
+
+use rule judge_answers as judge_majority with:
+    input:
+        script=script_alone("judge_answers.py"),
+        problems="<resources>/datasets/{benchmark}/test.jsonl",
+        candidates="<results>/evaluation/{model}/{benchmark}/majority.jsonl",
+        model=stage_model("judge"),
+        prompt=config["judge"]["prompt"],
+        template=optional_file(config["judge"]["template"]),
+    output:
+        judged="<results>/evaluation/{model}/{benchmark}/judged-majority.jsonl",
+        counts="<results>/evaluation/{model}/{benchmark}/judged-majority.counts.json",
+        manifest="<results>/evaluation/{model}/{benchmark}/judged-majority.manifest.json",
+    log:
+        "<logs>/judge_majority/{model}-{benchmark}.log",
+    benchmark:
+        "<benchmarks>/judge_majority/{model}-{benchmark}.jsonl"
+    params:
+        kind="majority",
+        server=stage_server("judge"),
+        sampling=sampling("judge"),
+        template=lambda wildcards, input: quote_options({"template": input.template or None}),
+        work=path("<results>/work/evaluation/{model}/{benchmark}/judge-majority"),
+
+
+rule compute_metrics:
+    """Greedy, majority@k and pass@k of one model on one benchmark."""
+    input:
+        script=script("compute_metrics.py"),
+        answers="<results>/evaluation/{model}/{benchmark}/answers.jsonl",
+        judged="<results>/evaluation/{model}/{benchmark}/judged.jsonl",
+        majority=with_samples("majority.jsonl"),
+        judged_majority=with_samples("judged-majority.jsonl"),
+    output:
+        metrics="<results>/evaluation/{model}/{benchmark}/metrics.json",
+        table="<results>/evaluation/{model}/{benchmark}/metrics.txt",
+    log:
+        "<logs>/compute_metrics/{model}-{benchmark}.log",
+    benchmark:
+        "<benchmarks>/compute_metrics/{model}-{benchmark}.jsonl"
+    conda:
+        "../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        samples=lambda wildcards: samples_of(wildcards.model),
+        majority=lambda wildcards, input: quote_options(
+            {
+                "majority": input.majority or None,
+                "judged_majority": input.judged_majority or None,
+            }
+        ),
+    shell:
+        """
+        python {input.script[0]:q} \
+            --model {wildcards.model} \
+            --benchmark {wildcards.benchmark} \
+            --answers {input.answers:q} \
+            --num-samples {params.samples} \
+            --judged {input.judged:q} \
+            {params.majority} \
+            --metrics {output.metrics:q} \
+            --table {output.table:q} \
+            >{log:q} 2>&1
+        """

@@ -1,0 +1,1 @@
+"""The library behind the entry scripts: pure functions, no command lines, no Snakemake."""

@@ -1,0 +1,182 @@
+"""Completions of many requests, resumed by row.
+
+Every finished row is appended at once to a segment of this attempt, `rows.<attempt>.jsonl` in a work folder that is no
+output of any rule:
+
+    work/settings.json                         what the rows depend on beside their own request
+    work/rows.0.jsonl                          {"key", "seed", "text", "finish_reason", "num_tokens"} a line
+    work/rows.1.jsonl                          the next attempt, and so on
+
+An attempt reads all segments and asks only for what is missing; when nothing is, no server is needed. Two attempts that
+run at the same time after a crash write segments of their own and cannot harm each other; of a row that stands in two
+segments the one of the earlier attempt counts.
+"""
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO
+
+from tqdm import tqdm
+
+from openmath.client import Completion, Request, ask
+from openmath.engines import Sampling, Server
+from openmath.lease import lease
+from openmath.records import Record, RecordError, encode_record, write_json
+
+__all__ = ["Completion", "Request", "StaleWorkError", "complete"]
+
+log = logging.getLogger(__name__)
+
+_LOG_SECONDS = 30.0
+_ROW_KEYS = ("key", "seed", "text", "finish_reason", "num_tokens")
+
+
+class StaleWorkError(RuntimeError):
+    """The work folder holds rows that were made with other settings."""
+
+
+def complete(
+    requests: Sequence[Request],
+    server: Server,
+    sampling: Sampling,
+    stop: Sequence[str],
+    work: Path,
+    concurrency: int,
+    settings: dict[str, str],
+    deadline: float | None = None,
+) -> list[Completion]:
+    """Complete all requests, in their order, taking from `work` what was finished before.
+
+    Args:
+        work: the folder of the segments; it stays, so that a lost output is restored without a server.
+        settings: what the rows depend on (hashes of model and prompt, sampling), as when the segments were made.
+        deadline: time (of `time.monotonic`) after which nothing new is asked.
+
+    Raises:
+        ValueError: two requests have the same key.
+        StaleWorkError: the segments were made with other settings.
+        openmath.client.RequestError: requests failed for good; the others are saved.
+        openmath.client.DeadlineError: the time was up; the rows so far are saved.
+        openmath.engines.EngineError: the server could not be started.
+    """
+    wanted = {(request.key, request.seed) for request in requests}
+    if len({request.key for request in requests}) != len(requests):
+        raise ValueError("two requests have the same key")
+    work.mkdir(parents=True, exist_ok=True)
+    _check_settings(work, settings)
+    done = {name: row for name, row in _read_segments(work).items() if name in wanted}
+    missing = [request for request in requests if (request.key, request.seed) not in done]
+    log.info("%d rows asked for, %d finished before", len(requests), len(done))
+    if missing:
+        with lease(server) as base_url, _new_segment(work) as segment, _Progress(len(missing)) as progress:
+
+            def save(request: Request, completion: Completion) -> None:
+                done[request.key, request.seed] = completion
+                # One write of a whole line: a process that is killed leaves at most one cut line, the last.
+                segment.write(
+                    encode_record(
+                        {
+                            "key": request.key,
+                            "seed": request.seed,
+                            "text": completion.text,
+                            "finish_reason": completion.finish_reason,
+                            "num_tokens": completion.num_tokens,
+                        }
+                    )
+                )
+                progress.add(completion.num_tokens)
+
+            ask(missing, server, base_url, sampling, stop, concurrency, save, deadline)
+    return [done[request.key, request.seed] for request in requests]
+
+
+def _segments(work: Path) -> list[Path]:
+    """The segments of a work folder, by attempt."""
+    return sorted(work.glob("rows.*.jsonl"), key=lambda path: int(path.name.split(".")[1]))
+
+
+def _read_segments(work: Path) -> dict[tuple[str, int | None], Completion]:
+    rows: dict[tuple[str, int | None], Completion] = {}
+    for path in _segments(work):
+        for row in _read_segment(path):
+            name = (row["key"], row["seed"])
+            rows.setdefault(name, Completion(row["key"], row["text"], row["finish_reason"], row["num_tokens"]))
+    return rows
+
+
+def _read_segment(path: Path) -> Iterator[Record]:
+    content = path.read_bytes()
+    if content and not content.endswith(b"\n"):
+        log.warning("%s ends in the middle of a line, which is asked for again", path)
+        whole = content[: content.rfind(b"\n") + 1]
+    else:
+        whole = content
+    for number, line in enumerate(whole.splitlines(), start=1):
+        try:
+            row = json.loads(line)
+            yield {key: row[key] for key in _ROW_KEYS}
+        except (ValueError, KeyError, TypeError) as error:
+            raise RecordError(f"{path}, line {number}: not a finished row ({error!r})") from None
+
+
+def _check_settings(work: Path, settings: dict[str, str]) -> None:
+    path = work / "settings.json"
+    if path.exists() and _segments(work):
+        earlier = json.loads(path.read_bytes())
+        changed = sorted(key for key in {*earlier, *settings} if earlier.get(key) != settings.get(key))
+        if changed:
+            raise StaleWorkError(
+                f"{work} holds rows that were made with another {', '.join(changed)}; "
+                "remove the folder to generate anew, or go back to the earlier settings."
+            )
+        return
+    write_json(path, settings)
+
+
+def _new_segment(work: Path) -> IO[bytes]:
+    """Create the segment of this attempt, unbuffered; another attempt that starts now gets another."""
+    earlier = _segments(work)
+    attempt = int(earlier[-1].name.split(".")[1]) + 1 if earlier else 0
+    while True:
+        try:
+            return open(work / f"rows.{attempt}.jsonl", "xb", buffering=0)
+        except FileExistsError:
+            attempt += 1
+
+
+class _Progress:
+    """A bar where a person watches, else a line in the log every half minute."""
+
+    def __init__(self, total: int) -> None:
+        self._bar = tqdm(total=total, unit="row") if sys.stderr.isatty() else None
+        self._total, self._rows, self._tokens = total, 0, 0
+        self._started = self._logged = time.monotonic()
+
+    def __enter__(self) -> "_Progress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+        seconds = max(time.monotonic() - self._started, 1e-9)
+        log.info(
+            "%d of %d rows in %.1f s: %.1f rows/s, %.0f tokens/s",
+            self._rows, self._total, seconds, self._rows / seconds, self._tokens / seconds,
+        )  # fmt: skip
+
+    def add(self, tokens: int) -> None:
+        self._rows += 1
+        self._tokens += tokens
+        if self._bar is not None:
+            self._bar.update()
+            return
+        now = time.monotonic()
+        if now - self._logged >= _LOG_SECONDS:
+            rate = self._rows / (now - self._started)
+            left = (self._total - self._rows) / rate
+            log.info("%d of %d rows, %.1f rows/s, about %.0f s left", self._rows, self._total, rate, left)
+            self._logged = now

@@ -1,0 +1,124 @@
+"""What share of problems a model solves: one greedy answer, the majority of N samples, any of k samples.
+
+A figure is a percentage of the problems of a benchmark. An interval is the 95 % Wilson score interval of a proportion
+of problems: it says how far the figure would move with other problems of the same kind, not with other samples.
+
+``pass@k`` is the unbiased estimate of "one of k samples is right" from n >= k samples, c of them right, averaged
+over the problems (Chen et al. 2021, arXiv 2107.03374):
+
+    pass@k = 1 - C(n - c, k) / C(n, k)
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+COLUMNS = ("num_entries", "symbolic_correct", "judge_correct", "both_correct", "any_correct", "no_answer")
+
+Metrics = dict[str, float | int | None]
+
+_Z95 = NormalDist().inv_cdf(0.975)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One problem in one mode; ``judge`` is None where nobody asked a judge."""
+
+    symbolic: bool
+    no_answer: bool
+    judge: bool | None = None
+
+
+def mode_metrics(outcomes: Iterable[Outcome]) -> Metrics:
+    """The metrics of one mode, in percent and unrounded; judge columns are None unless every problem was judged.
+
+    Raises:
+        ValueError: there is no outcome, or only some were judged.
+    """
+    rows = list(outcomes)
+    judged = [row for row in rows if row.judge is not None]
+    if not rows or len(judged) not in (0, len(rows)):
+        raise ValueError(f"{len(judged)} of {len(rows)} problems are judged; it must be none or all, and at least one")
+    symbolic = sum(row.symbolic for row in rows)
+    judge = sum(row.judge is True for row in rows) if judged else None
+    both = sum(row.symbolic and row.judge is True for row in rows) if judged else None
+    either = sum(row.symbolic or row.judge is True for row in rows) if judged else None
+    metrics: Metrics = {"num_entries": len(rows)}
+    for name, count in zip(COLUMNS[1:5], (symbolic, judge, both, either), strict=True):
+        metrics[name] = percent(count, len(rows))
+    metrics["no_answer"] = percent(sum(row.no_answer for row in rows), len(rows))
+    for name, count in (("symbolic_correct", symbolic), ("judge_correct", judge)):
+        low, high = (None, None) if count is None else wilson_interval(count, len(rows))
+        metrics[f"{name}_low"], metrics[f"{name}_high"] = low, high
+    return metrics
+
+
+def percent(count: int | None, total: int) -> float | None:
+    """``count`` of ``total`` in percent; None stays None."""
+    return None if count is None else 100 * count / total
+
+
+def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
+    """The 95 % Wilson score interval of a proportion, in percent.
+
+    >>> [round(bound, 2) for bound in wilson_interval(16, 40)]
+    [26.35, 55.4]
+    """
+    share, z2 = successes / trials, _Z95**2
+    centre = (share + z2 / (2 * trials)) / (1 + z2 / trials)
+    half = _Z95 / (1 + z2 / trials) * math.sqrt(share * (1 - share) / trials + z2 / (4 * trials**2))
+    # At 0 and at all the bound is exact; rounding must not push it past the figure.
+    low = 0.0 if successes == 0 else centre - half
+    high = 1.0 if successes == trials else centre + half
+    return 100 * low, 100 * high
+
+
+def pass_at_k(samples: int, correct: int) -> list[float]:
+    """The unbiased pass@k of one problem for k = 1 ... ``samples``, as shares of 1.
+
+    >>> pass_at_k(4, 1)
+    [0.25, 0.5, 0.75, 1.0]
+    """
+    result, miss = [], 1.0
+    for k in range(1, samples + 1):
+        # C(n-c, k) / C(n, k) is the product of (n - c - i) / (n - i) over i < k.
+        miss *= max(samples - correct - (k - 1), 0) / (samples - (k - 1))
+        result.append(1 - miss)
+    return result
+
+
+def mean_pass_at_k(samples: int, correct_per_problem: Sequence[int]) -> list[float]:
+    """The mean over problems of pass@k for k = 1 ... ``samples``, in percent."""
+    problems_with: dict[int, int] = {}
+    for correct in correct_per_problem:
+        problems_with[correct] = problems_with.get(correct, 0) + 1
+    totals = [0.0] * samples
+    for correct, problems in sorted(problems_with.items()):
+        for index, value in enumerate(pass_at_k(samples, correct)):
+            totals[index] += problems * value
+    return [100 * total / len(correct_per_problem) for total in totals]
+
+
+def headline(metrics: Metrics) -> str:
+    """The figure that a mode is known by: the judge's, which is the more accurate, or else the symbolic one."""
+    return "symbolic_correct" if metrics["judge_correct"] is None else "judge_correct"
+
+
+def format_table(benchmark: str, modes: dict[str, Metrics]) -> str:
+    """The table of one benchmark, laid out as the source documents print it; "-" stands where nothing was judged."""
+    header = ["evaluation_mode", *COLUMNS]
+    lines = [[mode, *(_cell(metrics[column]) for column in COLUMNS)] for mode, metrics in modes.items()]
+    widths = [max(len(line[index]) for line in [header, *lines]) for index in range(len(header))]
+    rows = [
+        " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in [header, *lines]
+    ]
+    total = sum(widths) + 3 * (len(widths) - 1)
+    return "\n".join([f" {benchmark} ".center(total, "-"), *rows])
+
+
+def _cell(value: float | int | None) -> str:
+    if value is None:
+        return "-"
+    return str(value) if isinstance(value, int) else f"{value:.2f}"
