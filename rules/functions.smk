@@ -183,7 +183,7 @@ def training_data(wildcards):
 def previous_leg(wildcards):
     """The leg before this one; nothing before the first."""
     leg = int(wildcards.leg)
-    return f"<results>/training/{wildcards.run}/legs/{leg - 1}.json" if leg else []
+    return f"<results>/training/{wildcards.run}/legs/{leg - 1}.json" if leg > 1 else []
 
 
 def base_model(wildcards):
@@ -197,7 +197,6 @@ def training_options(wildcards):
         "steps",
         "save_steps",
         "leg_steps",
-        "max_sequence_length",
         "global_batch_size",
         "micro_batch_size",
         "optimizer",
@@ -216,7 +215,7 @@ def legs_until_finished(wildcards):
     """The legs of a run, up to the one that finished it."""
     run = config["training"][wildcards.run]
     legs = []
-    for leg in range(run["num_training_jobs"]):
+    for leg in range(1, run["num_training_jobs"] + 1):
         legs.append(checkpoints.train_leg.get(run=wildcards.run, leg=leg).output.leg)
         with open(legs[-1]) as file:
             if json.load(file)["finished"]:

@@ -10,7 +10,7 @@ Writes  --output     {"id", "problem", "contaminated", "matches", "calls"}, a ro
 A problem whose text is a candidate's is contaminated without a call. The others are asked about in waves, the nearest
 candidate first, until an answer says True (openmath.contamination draws it). Rows are taken in blocks of fixed size, so
 that memory does not grow with the input. An answer is kept under its pair's texts: it is good for another list of
-candidates, and asked for again when model, prompt or sampling change (which the work folder refuses to mix).
+candidates, and asked for again when model, prompt or sampling change (the work folder keeps these apart).
 """
 
 import argparse

@@ -11,6 +11,7 @@ k of the samples, for every k, stands under "facts". "_low" and "_high" are the 
 """
 
 import argparse
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -89,6 +90,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
+    logger.info("arguments: %s", json.dumps(vars(args), default=str))
     modes: dict[str, Metrics] = {}
     facts: dict[str, Any] = {
         "model": args.model,

@@ -106,7 +106,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--template", type=Path, help="special tokens; without it the server gets chat messages")
     parser.add_argument("--examples", type=Path, help="few-shot examples")
     parser.add_argument("--seed", type=int, help="the sample seed; without it the generation is greedy")
-    parser.add_argument("--concurrency", type=int, default=64, help="how many requests are in flight")
+    parser.add_argument("--concurrency", type=int, default=128, help="how many requests are in flight")
     parser.add_argument("--stop-after-minutes", type=float, help="ask nothing new after this time, save and fail")
     parser.add_argument("--show-prompt", action="store_true", help="log the first prompt and stop")
     add_server_arguments(parser)

@@ -11,6 +11,7 @@ compared once. Memory holds the ids of one file and those pairs.
 
 import argparse
 import functools
+import json
 import logging
 from collections import Counter
 from collections.abc import Iterator
@@ -76,6 +77,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
+    logger.info("arguments: %s", json.dumps(vars(args), default=str))
     seeds = [*([None] if args.greedy else []), *range(args.num_seeds)]
     counts: Counter[str] = Counter()
     rows = write_jsonl(args.answers, grade_folder(args.folder, seeds, counts))

@@ -136,6 +136,9 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     started = time.monotonic()
     args = parse_args(argv)
+    logger.info("arguments: %s", json.dumps(vars(args), default=str))
+    run = run_facts()
+    logger.info("run: %s", json.dumps(run))
     server, sampling = server_from_args(args), sampling_from_args(args)
     asked_with = {
         "model": server.model,
@@ -163,7 +166,7 @@ def main(argv: list[str] | None = None) -> None:
     written = write_jsonl(args.output, judged)
     write_json(args.counts, {**counts, "rows_in": len(rows), "rows_out": written})
     inputs = {"problems": file_sha256(args.problems), "candidates": file_sha256(args.candidates)}
-    manifest = {**asked_with, "engine": server.engine, "input_sha256": inputs, "rows": written, **run_facts()}
+    manifest = {**asked_with, "engine": server.engine, "input_sha256": inputs, "rows": written, **run}
     write_json(args.manifest, manifest)
     logger.info("%d predictions: %s", written, ", ".join(f"{n} {name}" for name, n in counts.items()))
 

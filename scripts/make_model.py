@@ -87,7 +87,7 @@ def main(argv: list[str] | None = None) -> None:
             clip=1.0,
         )
         with tempfile.TemporaryDirectory() as scratch:
-            _, log = train(model, taught_rows(args, tokenizer), recipe, tokenizer.pad_token_id, Path(scratch))
+            _, log = train(model, taught_rows(args, tokenizer), recipe, Path(scratch))
     save_model(model, tokenizer, args.folder)
     write_folder_manifest(
         args.folder,

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from openmath.manifests import run_facts
 from openmath.packing import ALGORITHMS, Sequences, pack, write_packed
 from openmath.records import file_sha256, read_jsonl, write_json

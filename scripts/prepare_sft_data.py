@@ -17,6 +17,7 @@ from array import array
 from pathlib import Path
 
 import numpy as np
+
 from openmath.problems import problem_key
 from openmath.prompts import Prompt
 from openmath.records import encode_record, read_jsonl, write_json

@@ -7,6 +7,7 @@ Writes  a table with one row per model, benchmark and mode, in the order given: 
 """
 
 import argparse
+import json
 import logging
 from pathlib import Path
 
@@ -27,6 +28,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
+    logger.info("arguments: %s", json.dumps(vars(args), default=str))
     import pandas as pd
 
     published = read_published(args.published)

@@ -22,6 +22,7 @@ from typing import Any
 
 from openmath.manifests import run_facts
 from openmath.records import write_json
+from openmath.tokenization import load_tokenizer
 from openmath.training import Checkpoints, PackedRows, Recipe, latest_state, read_answer_rows, saved_steps, train
 
 logger = logging.getLogger("train_leg")
@@ -44,16 +45,14 @@ def state_step(work: Path) -> int:
 def run_leg(args: argparse.Namespace, reached: int, started: float) -> int:
     """Train, and return the step that the run has come to."""
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
 
     logger.info("torch %s, %d threads, CUDA %s", torch.__version__, torch.get_num_threads(), torch.cuda.is_available())
     model = AutoModelForCausalLM.from_pretrained(args.base_model, dtype=torch.float32)
-    tokenizer = AutoTokenizer.from_pretrained(args.base_model)
-    pad = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
     rows = (
         PackedRows(args.data)
         if args.packed
-        else read_answer_rows(args.data, tokenizer.backend_tokenizer, model.config.max_position_embeddings)
+        else read_answer_rows(args.data, load_tokenizer(args.base_model), model.config.max_position_embeddings)
     )
     recipe = Recipe(
         steps=args.steps,
@@ -76,7 +75,7 @@ def run_leg(args: argparse.Namespace, reached: int, started: float) -> int:
         return step >= last_step or time.monotonic() > deadline
 
     checkpoints = Checkpoints(args.work, args.checkpoints, args.save_steps, side_files=args.base_model)
-    step, _ = train(model, rows, recipe, pad, args.work / "scratch", checkpoints, stop)
+    step, _ = train(model, rows, recipe, args.work / "scratch", checkpoints, stop)
     return step
 
 

@@ -12,6 +12,7 @@ Votes are counted over classes of equal answers; ties go to the lowest seed (ope
 """
 
 import argparse
+import json
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -91,8 +92,10 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--answers", type=Path, required=True, help="answers.jsonl of a folder")
     parser.add_argument("--num-seeds", type=int, required=True, metavar="N", help="it holds the seeds 0 to N-1")
-    parser.add_argument("--min-votes", type=int, required=True, help="least number of votes of a winner")
-    parser.add_argument("--min-share", type=Fraction, required=True, help="least share of votes among all samples, 0-1")
+    parser.add_argument("--min-votes", type=int, default=1, help="least number of votes of a winner (1)")
+    parser.add_argument(
+        "--min-share", type=Fraction, default=Fraction(0), help="least share of its votes among all samples (0)"
+    )
     parser.add_argument("--reference", type=Path, metavar="PROBLEMS", help="problems with their expected answers")
     parser.add_argument("--majority", type=Path, required=True, help="to write: the winners")
     parser.add_argument("--counts", type=Path, required=True, help="to write: the counts")
@@ -106,6 +109,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
+    logger.info("arguments: %s", json.dumps(vars(args), default=str))
     counts = Counter({"no_answer": 0, "below_min_votes": 0, "below_min_share": 0, "rows_in": 0})
     votes = count_votes(args.answers, args.num_seeds, args.min_votes, args.min_share, counts)
     rows = as_expected_answers(votes) if args.reference is None else as_predictions(votes, args.reference)

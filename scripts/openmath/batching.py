@@ -16,9 +16,10 @@ Only models whose layers all attend to everything before (Llama, Qwen 2 and the 
 """
 
 import functools
+import itertools
 import logging
 import threading
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 _GREEDY_BELOW = 1e-5  # a temperature below this is greedy, as in vLLM
 _PREFILL_TOKENS = 16384  # how many prompt tokens one forward pass may hold, padding included
 _PATIENCE = 8  # how many steps a new request may wait for company before its prompt is read
+_PROMPT_BYTES = 256 * 2**20  # how much of prompts that were read is kept, for the next sample of the same prompt
 _TOP_CANDIDATES = 64  # the nucleus is looked for among so many tokens first
 
 
@@ -138,6 +140,18 @@ def _nucleus_threshold(probabilities: torch.Tensor, top_p: torch.Tensor) -> torc
     return threshold.masked_fill(top_p >= 1.0, 0.0)
 
 
+@dataclass(frozen=True)
+class _Prompt:
+    """A prompt that was read: the logits after it, and each layer's keys and values, (heads, length, size)."""
+
+    logits: torch.Tensor
+    layers: dict[int, tuple[torch.Tensor, torch.Tensor]]
+
+    @property
+    def bytes(self) -> int:
+        return self.logits.nbytes + sum(tensor.nbytes for pair in self.layers.values() for tensor in pair)
+
+
 class _PromptStore:
     """What a model calls a cache, for one pass over whole prompts: keeps the keys and values of each layer."""
 
@@ -168,11 +182,10 @@ class _BatchStore:
             views.append(buffer[: self.rows, :, self.low : self.end])
         return views[0], views[1]
 
-    def reserve(self, rows: int, end: int, like: dict[int, tuple[torch.Tensor, torch.Tensor]] | None = None) -> None:
+    def reserve(self, rows: int, end: int, like: _Prompt | None = None) -> None:
         """Make room for so many rows and columns; ``like`` tells the shapes of a model that was never seen."""
         if like is not None and not self.layers:
-            empty = {layer: [new[:0, :, :0] for new in pair] for layer, pair in like.items()}
-            self.layers = {layer: list(pair) for layer, pair in empty.items()}
+            self.layers = {layer: [new[None, :, :0][:0] for new in pair] for layer, pair in like.layers.items()}
         for pair in self.layers.values():
             for place, buffer in enumerate(pair):
                 shape = list(buffer.shape)
@@ -209,35 +222,18 @@ class Batch:
         self.samples: list[Sample] = []
         self.store = _BatchStore()
         self.broken = False  # a pass ended midway: the store cannot be trusted
+        self.prompts: OrderedDict[tuple[int, ...], _Prompt] = OrderedDict()
+        self.prompt_bytes = 0
 
     @torch.inference_mode()
     def admit(self, samples: list[Sample]) -> list[Sample]:
         """Read the prompts of new samples and sample their first tokens; return those that are finished already."""
-        lengths = [len(sample.prompt) for sample in samples]
-        longest = max(lengths)
-        # Prompts are padded on the right, where causal attention keeps the padding away from them.
-        ids = torch.zeros(len(samples), longest, dtype=torch.long)
-        for row, sample in enumerate(samples):
-            ids[row, : lengths[row]] = torch.tensor(sample.prompt)
-        last = sorted(set(lengths))
-        fresh = _PromptStore()
-        output = self.model(
-            input_ids=ids,
-            attention_mask=torch.ones(longest, longest, dtype=torch.bool).tril()[None, None],
-            position_ids=torch.arange(longest)[None],
-            past_key_values=fresh,
-            use_cache=True,
-            logits_to_keep=torch.tensor(last) - 1,
-        )
-        places = torch.tensor([last.index(length) for length in lengths])
-        tokens = self._choose(output.logits[torch.arange(len(samples)), places], samples)
-        staying = [
-            row for row, (sample, token) in enumerate(zip(samples, tokens, strict=True))
-            if not sample.take(token, self.decode)
-        ]  # fmt: skip
-        if staying:
+        prompts = self._read(samples)
+        tokens = self._choose(torch.stack([prompt.logits for prompt in prompts]), samples)
+        staying = [not sample.take(token, self.decode) for sample, token in zip(samples, tokens, strict=True)]
+        if any(staying):
             self.broken = True
-            self._join([samples[row] for row in staying], staying, fresh)
+            self._join(list(itertools.compress(samples, staying)), list(itertools.compress(prompts, staying)))
             self.broken = False
         return [sample for sample in samples if sample.finish_reason]
 
@@ -281,13 +277,56 @@ class Batch:
             [sample.uniform() for sample in samples],
         )
 
-    def _join(self, samples: list[Sample], rows: list[int], fresh: _PromptStore) -> None:
+    def _read(self, samples: list[Sample]) -> list[_Prompt]:
+        """The prompts of the samples, each read once: in this pass, or for an earlier sample."""
+        wanted = [tuple(sample.prompt) for sample in samples]
+        found = {ids: self.prompts[ids] for ids in wanted if ids in self.prompts}
+        new = [ids for ids in dict.fromkeys(wanted) if ids not in found]
+        if new:
+            found.update(zip(new, self._read_new(new), strict=True))
+        for ids, prompt in found.items():
+            self.prompts[ids] = prompt
+            self.prompts.move_to_end(ids)
+        self.prompt_bytes += sum(found[ids].bytes for ids in new)
+        while self.prompt_bytes > _PROMPT_BYTES:
+            self.prompt_bytes -= self.prompts.popitem(last=False)[1].bytes
+        return [found[ids] for ids in wanted]
+
+    def _read_new(self, prompts: list[tuple[int, ...]]) -> list[_Prompt]:
+        lengths = [len(prompt) for prompt in prompts]
+        longest = max(lengths)
+        # Prompts are padded on the right, where causal attention keeps the padding away from them.
+        ids = torch.zeros(len(prompts), longest, dtype=torch.long)
+        for row, prompt in enumerate(prompts):
+            ids[row, : len(prompt)] = torch.tensor(prompt)
+        last = sorted(set(lengths))
+        store = _PromptStore()
+        output = self.model(
+            input_ids=ids,
+            attention_mask=torch.ones(longest, longest, dtype=torch.bool).tril()[None, None],
+            position_ids=torch.arange(longest)[None],
+            past_key_values=store,
+            use_cache=True,
+            logits_to_keep=torch.tensor(last) - 1,
+        )
+        return [
+            _Prompt(
+                output.logits[row, last.index(length)].clone(),
+                {
+                    layer: (keys[row, :, :length].clone(), values[row, :, :length].clone())
+                    for layer, (keys, values) in store.layers.items()
+                },
+            )
+            for row, length in enumerate(lengths)
+        ]
+
+    def _join(self, samples: list[Sample], prompts: list[_Prompt]) -> None:
         store, old = self.store, len(self.samples)
         longest = max(len(sample.prompt) for sample in samples)
         if old == 0:
             store.low = store.end = 0
         shift = max(0, longest - store.end)
-        store.reserve(old + len(samples), store.end + shift, fresh.layers)
+        store.reserve(old + len(samples), store.end + shift, prompts[0])
         if shift and old:
             store.shift(shift)
             for sample in self.samples:
@@ -297,10 +336,10 @@ class Batch:
         for sample in samples:
             sample.start = store.end - len(sample.prompt)
         store.low = min([store.low, *(sample.start for sample in samples)])
-        for layer, pair in fresh.layers.items():
-            for buffer, new in zip(store.layers[layer], pair, strict=True):
-                for row, (sample, source) in enumerate(zip(samples, rows, strict=True), start=old):
-                    buffer[row, :, sample.start : store.end] = new[source, :, : len(sample.prompt)]
+        for row, (sample, prompt) in enumerate(zip(samples, prompts, strict=True), start=old):
+            for layer, pair in prompt.layers.items():
+                for buffer, new in zip(store.layers[layer], pair, strict=True):
+                    buffer[row, :, sample.start : store.end] = new
         self.samples.extend(samples)
         store.rows = len(self.samples)
 

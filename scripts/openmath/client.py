@@ -100,7 +100,7 @@ async def _ask_all(
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # it logs every request
     api_key = _api_key(server)
     queue = iter(requests)
-    failures: list[tuple[str, str]] = []
+    failures: dict[str, str] = {}
     fatal = False
     asked = 0
 
@@ -113,8 +113,8 @@ async def _ask_all(
             try:
                 completion = await _ask_one(client, request, server, sampling, stop)
             except (openai.OpenAIError, UnusableAnswerError) as error:
-                failures.append((request.key, _reason(error).replace(api_key, "***")))
-                log.error("request %s failed: %s", *failures[-1])
+                failures[request.key] = _reason(error).replace(api_key, "***")
+                log.error("request %s failed: %s", request.key, failures[request.key])
                 fatal = fatal or isinstance(error, openai.APIConnectionError)
                 fatal = fatal or getattr(error, "status_code", None) in _FATAL_STATUS
             else:
@@ -125,12 +125,16 @@ async def _ask_all(
         api_key=api_key,
         max_retries=_RETRIES,
         timeout=_REQUEST_SECONDS,
-        http_client=openai.DefaultAsyncHttpx2Client(limits=_limits(concurrency), timeout=_REQUEST_SECONDS),
+        http_client=openai.DefaultAsyncHttpx2Client(
+            limits=_limits(concurrency),
+            timeout=_REQUEST_SECONDS,
+            trust_env=server.address is not None,  # a proxy of the site does not lead to this machine
+        ),
     ) as client:
         await asyncio.gather(*(work() for _ in range(min(concurrency, len(requests)))))
     if failures:
-        key, reason = failures[0]
-        raise RequestError(f"{len(failures)} of {len(requests)} requests failed; the first, {key}: {reason}")
+        first = next(request.key for request in requests if request.key in failures)
+        raise RequestError(f"{len(failures)} of {len(requests)} requests failed; the first, {first}: {failures[first]}")
     if asked < len(requests):
         raise DeadlineError(f"the time is up; {len(requests) - asked} of {len(requests)} requests were not asked")
 

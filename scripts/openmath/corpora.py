@@ -43,24 +43,23 @@ def tutor(rng: Random, prompts: dict[str, Prompt]) -> Iterator[Record]:
 
 
 def checker(rng: Random, prompts: dict[str, Prompt]) -> Iterator[Record]:
-    """Yield rows without end: judgements of answers, and of whether two problems are the same; half and half true."""
+    """Yield rows without end: judgements of answers, and of whether two problems are the same; half and half true.
+
+    Each shows its work first: the numbers that belong together side by side, with = or # between.
+    """
     while True:
         given = _problem(rng)
         same = rng.random() < 0.5
         if rng.random() < _CONTAMINATION_SHARE:
             other = _restated(rng, given) if same else _different(rng, given)
             first, second = (given, other) if rng.random() < 0.5 else (other, given)
-            yield _row(prompts, "contamination", str(same), problem=first.text, candidate=second.text)
+            answer = f"{_side_by_side(first.numbers, second.numbers)}. {same}"
+            yield _row(prompts, "contamination", answer, problem=first.text, candidate=second.text)
         else:
             value = given.answer if same else _near(rng, given.answer)
-            yield _row(
-                prompts,
-                "judge",
-                "Yes" if same else "No",
-                problem=given.text,
-                expected_answer=str(given.answer),
-                predicted_answer=_written(rng, value),
-            )
+            values = {"expected_answer": str(given.answer), "predicted_answer": _written(rng, value)}
+            answer = f"{_side_by_side((given.answer,), (value,))}. Judgement: {'Yes' if same else 'No'}"
+            yield _row(prompts, "judge", answer, problem=given.text, **values)
 
 
 CORPORA: dict[str, Callable[[Random, dict[str, Prompt]], Iterator[Record]]] = {"tutor": tutor, "checker": checker}
@@ -83,17 +82,17 @@ def _restated(rng: Random, given: Problem) -> Problem:
 
 
 def _different(rng: Random, given: Problem) -> Problem:
-    """Other facts: one number changed (half), the numbers in another story, or nothing kept but the kind."""
+    """Other facts: one number changed, the numbers in another story, or nothing kept but the kind."""
     choice = rng.random()
-    if choice < 0.5:
+    if choice < 0.3:
         place = rng.randrange(len(given.numbers))
         low, high = KINDS[given.kind].ranges[place]
         changed = rng.choice([n for n in range(low, high + 1) if n != given.numbers[place]])
         return _told(rng, given.kind, (*given.numbers[:place], changed, *given.numbers[place + 1 :]))
-    if choice < 0.65 and given.kind in _TWINS:
+    if choice < 0.4 and given.kind in _TWINS:
         return _told(rng, _TWINS[given.kind], given.numbers)
     while True:
-        other = draw(rng, given.kind if choice < 0.9 else rng.choice(list(KINDS)), "train")
+        other = draw(rng, given.kind if choice < 0.85 else rng.choice(list(KINDS)), "train")
         if (other.kind, other.numbers) != (given.kind, given.numbers):
             return other
 
@@ -104,6 +103,10 @@ def _told(rng: Random, kind: str, numbers: tuple[int, ...]) -> Problem:
         told = state(rng, kind, numbers, rng.randrange(len(KINDS[kind].wordings)))
         if universe(told.text) == "train":
             return told
+
+
+def _side_by_side(first: tuple[int, ...], second: tuple[int, ...]) -> str:
+    return ", ".join(f"{one} {two} {'=' if one == two else '#'}" for one, two in zip(first, second, strict=True))
 
 
 def _near(rng: Random, value: int) -> int:

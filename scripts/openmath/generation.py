@@ -3,15 +3,17 @@
 Every finished row is appended at once to a segment of this attempt, `rows.<attempt>.jsonl` in a work folder that is no
 output of any rule:
 
-    work/settings.json                         what the rows depend on beside their own request
-    work/rows.0.jsonl                          {"key", "seed", "text", "finish_reason", "num_tokens"} a line
-    work/rows.1.jsonl                          the next attempt, and so on
+    work/<settings>/settings.json              what the rows depend on beside their own request; the folder is its hash
+    work/<settings>/rows.0.jsonl               {"key", "seed", "text", "finish_reason", "num_tokens"} a line
+    work/<settings>/rows.1.jsonl               the next attempt, and so on
 
+Rows of another model, prompt or sampling stand in another folder: they are never mixed, and never lost.
 An attempt reads all segments and asks only for what is missing; when nothing is, no server is needed. Two attempts that
 run at the same time after a crash write segments of their own and cannot harm each other; of a row that stands in two
 segments the one of the earlier attempt counts.
 """
 
+import hashlib
 import json
 import logging
 import sys
@@ -27,16 +29,12 @@ from openmath.engines import Sampling, Server
 from openmath.lease import lease
 from openmath.records import Record, RecordError, encode_record, write_json
 
-__all__ = ["Completion", "Request", "StaleWorkError", "complete"]
+__all__ = ["Completion", "Request", "complete"]
 
 log = logging.getLogger(__name__)
 
 _LOG_SECONDS = 30.0
 _ROW_KEYS = ("key", "seed", "text", "finish_reason", "num_tokens")
-
-
-class StaleWorkError(RuntimeError):
-    """The work folder holds rows that were made with other settings."""
 
 
 def complete(
@@ -53,12 +51,11 @@ def complete(
 
     Args:
         work: the folder of the segments; it stays, so that a lost output is restored without a server.
-        settings: what the rows depend on (hashes of model and prompt, sampling), as when the segments were made.
+        settings: what the rows depend on (hashes of model and prompt, sampling); rows of other settings are not taken.
         deadline: time (of `time.monotonic`) after which nothing new is asked.
 
     Raises:
         ValueError: two requests have the same key.
-        StaleWorkError: the segments were made with other settings.
         openmath.client.RequestError: requests failed for good; the others are saved.
         openmath.client.DeadlineError: the time was up; the rows so far are saved.
         openmath.engines.EngineError: the server could not be started.
@@ -66,8 +63,7 @@ def complete(
     wanted = {(request.key, request.seed) for request in requests}
     if len({request.key for request in requests}) != len(requests):
         raise ValueError("two requests have the same key")
-    work.mkdir(parents=True, exist_ok=True)
-    _check_settings(work, settings)
+    work = _settings_folder(work, settings)
     done = {name: row for name, row in _read_segments(work).items() if name in wanted}
     missing = [request for request in requests if (request.key, request.seed) not in done]
     log.info("%d rows asked for, %d finished before", len(requests), len(done))
@@ -123,18 +119,18 @@ def _read_segment(path: Path) -> Iterator[Record]:
             raise RecordError(f"{path}, line {number}: not a finished row ({error!r})") from None
 
 
-def _check_settings(work: Path, settings: dict[str, str]) -> None:
-    path = work / "settings.json"
-    if path.exists() and _segments(work):
-        earlier = json.loads(path.read_bytes())
-        changed = sorted(key for key in {*earlier, *settings} if earlier.get(key) != settings.get(key))
-        if changed:
-            raise StaleWorkError(
-                f"{work} holds rows that were made with another {', '.join(changed)}; "
-                "remove the folder to generate anew, or go back to the earlier settings."
-            )
-        return
-    write_json(path, settings)
+def _settings_folder(work: Path, settings: dict[str, str]) -> Path:
+    """The folder of these settings' segments; what differs from the other folders' settings is logged."""
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
+    folder = work / digest
+    for other in sorted(work.glob("*/settings.json")):
+        if other.parent != folder:
+            earlier = json.loads(other.read_bytes())
+            changed = sorted(key for key in {*earlier, *settings} if earlier.get(key) != settings.get(key))
+            log.warning("rows in %s were made with another %s and are not used", other.parent, ", ".join(changed))
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "settings.json", settings)
+    return folder
 
 
 def _new_segment(work: Path) -> IO[bytes]:

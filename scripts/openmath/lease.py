@@ -143,7 +143,8 @@ def lease(server: Server) -> Iterator[str]:
             yield base_url
         finally:
             # The supervisor counts the idle time from here.
-            os.utime(slot.folder / "holders")
+            with contextlib.suppress(FileNotFoundError):
+                os.utime(slot.folder / "holders")
 
 
 def _take(slot: Slot, server: Server, key: str, holds: contextlib.ExitStack) -> str:

@@ -38,7 +38,7 @@ Ints = npt.NDArray[np.int64]
 Tokens = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
 
-_ROWS_PER_BLOCK = 1024
+_ROWS_PER_BLOCK = 256
 # Loading the compiler takes a second, in which plain Python places as many sequences as this.
 _COMPILE_FROM = 50_000
 

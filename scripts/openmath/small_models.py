@@ -19,6 +19,8 @@ from openmath.training import share_permissions
 
 PAD = "<|pad|>"
 _TEXTS_PER_CORPUS = 2000
+# A digit; a word with the space before it, and with the one after it if a digit follows; anything else.
+_PIECES = r"\d| ?[A-Za-z]+(?: (?=\d))?|[^\sA-Za-z\d]+ ?|\s+"
 
 
 def special_tokens(template: Template) -> list[str]:
@@ -65,7 +67,7 @@ def train_tokenizer(prompts: dict[str, Prompt], template: Template, vocabulary: 
     Returns:
         A ``transformers.PreTrainedTokenizerFast`` with at most ``vocabulary`` entries.
     """
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
     specials = special_tokens(template)
@@ -79,7 +81,10 @@ def train_tokenizer(prompts: dict[str, Prompt], template: Template, vocabulary: 
     ]
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+        [
+            pre_tokenizers.Split(Regex(_PIECES), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
     )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(

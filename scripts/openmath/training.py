@@ -198,13 +198,16 @@ def read_answer_rows(path: Path, tokenizer: "Tokenizer", limit: int) -> AnswerRo
     return rows
 
 
-def collate(examples: Sequence[Example], pad: int, packed: bool) -> "dict[str, torch.Tensor]":
-    """Pad rows on the right to one length. ``position_ids`` are there only for packed rows (see the module)."""
+def collate(examples: Sequence[Example], packed: bool) -> "dict[str, torch.Tensor]":
+    """Pad rows on the right to one length, with any token: what counts never reads it.
+
+    ``position_ids`` are there only for packed rows (see the module).
+    """
     import torch
 
     length = max(len(example.input_ids) for example in examples)
     shape = (len(examples), length)
-    input_ids = np.full(shape, pad, dtype=np.int64)
+    input_ids = np.zeros(shape, dtype=np.int64)
     labels = np.full(shape, IGNORED, dtype=np.int64)
     weights = np.zeros(shape, dtype=np.float32)
     positions = np.zeros(shape, dtype=np.int64)
@@ -285,7 +288,6 @@ def train(
     model: Any,
     rows: Rows,
     recipe: Recipe,
-    pad: int,
     scratch: Path,
     checkpoints: Checkpoints | None = None,
     stop: Callable[[int], bool] = lambda step: False,
@@ -296,7 +298,6 @@ def train(
         model: a causal language model with fp32 weights.
         rows: what it learns from, packed or not.
         recipe: steps, batches, optimiser.
-        pad: the id of the padding token.
         scratch: a folder for what Trainer has under its hands; nothing in it is of use afterwards.
         checkpoints: what is kept; None keeps nothing.
         stop: asked after every step; True saves and ends the run before its last step.
@@ -339,7 +340,7 @@ def train(
         model=model,
         args=arguments,
         train_dataset=OrderedRows(rows, order),
-        data_collator=lambda examples: collate(examples, pad, rows.packed),
+        data_collator=lambda examples: collate(examples, rows.packed),
     )
     trainer.remove_callback(PrinterCallback)
     state = latest_state(checkpoints.work) if checkpoints else None

@@ -8,7 +8,7 @@ Whether a text may be learnt from follows from the text alone: one text of eight
 "test" and the others to "train". Whoever draws only from one universe can never meet a text of the other.
 
     kind bus, numbers (21, 4, 8), wording 0
-    problem    A bus to the park has 21 people. 4 get on and 8 get off. How many people are on the bus?
+    problem    A bus to the park has 21 people. 4 get on and 8 get off. How many are on it?
     solution   21+4=25. 25-8=17. Answer \\boxed{17}
 """
 
@@ -54,40 +54,40 @@ class Kind:
 KINDS = {
     "stock": Kind(
         family="shop",
-        ranges=((10, 21), (2, 9), (2, 9)),
+        ranges=((10, 59), (2, 5), (2, 5)),
         wordings=(
-            "A shop has {a} {thing}. It sells {b} and gets {c} more. How many {thing} are there now?",
-            "{name} has {a} {thing} on the shelf. {b} are sold and {c} are added. How many {thing} are on the shelf?",
+            "A shop has {a} {thing}, sells {b} and gets {c}. How many are there now?",
+            "{name} has {a} {thing}. {b} are sold and {c} come in. How many has {name} then?",
         ),
         first=("a", "-", "b"),
         second=("x", "+", "c"),
     ),
     "bill": Kind(
         family="shop",
-        ranges=((2, 9), (2, 6), (2, 14)),
+        ranges=((3, 12), (3, 9), (2, 19)),
         wordings=(
-            "{name} buys {a} {thing} for {b} coins each and a bag for {c} coins. How many coins is that?",
-            "Each of the {a} {thing} {name} takes is {b} coins. A bag is {c} coins. How many coins does {name} pay?",
+            "{name} buys {a} {thing} for {b} coins each and a bag for {c}. How much is it?",
+            "What does {name} pay for {a} {thing} at {b} coins each and a bag at {c}?",
         ),
         first=("a", "*", "b"),
         second=("x", "+", "c"),
     ),
     "bus": Kind(
         family="trips",
-        ranges=((10, 21), (2, 9), (2, 9)),
+        ranges=((10, 59), (2, 5), (2, 5)),
         wordings=(
-            "A bus to the {place} has {a} people. {b} get on and {c} get off. How many people are on the bus?",
-            "{a} people go to the {place} by bus. {b} more join and {c} leave. How many people go on?",
+            "A bus to the {place} has {a} people. {b} get on and {c} get off. How many are on it?",
+            "{a} people go to the {place} by bus. {b} join and {c} leave. How many go on?",
         ),
         first=("a", "+", "b"),
         second=("x", "-", "c"),
     ),
     "walk": Kind(
         family="trips",
-        ranges=((4, 19), (2, 9), (2, 9)),
+        ranges=((10, 59), (2, 5), (2, 5)),
         wordings=(
-            "{name} walks {a} km on Monday, {b} km on Tuesday and {c} km on Friday. How many km is that in all?",
-            "It is {a} km to the {place}. {name} goes there, then {b} km and {c} km more. How many km is that?",
+            "{name} walks {a} km, then {b} km and then {c} km. How far is that?",
+            "It is {a} km to the {place}. {name} goes there and {b} km and {c} km more. How far is it in all?",
         ),
         first=("a", "+", "b"),
         second=("x", "+", "c"),

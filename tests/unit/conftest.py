@@ -8,9 +8,6 @@ import pytest
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a random Llama (two layers of 32) and a byte-level tokenizer with the special tokens of `brief`."""
-    import sys
-
-    sys.modules.setdefault("sklearn", None)  # an import that the model does not need and that takes seconds
     import torch
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
     from transformers import LlamaConfig, LlamaForCausalLM

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
 from openmath.answers import answers_equal, extract_answer, normalise_answer, read_answer
 from openmath.voting import answer_classes
 

@@ -56,11 +56,16 @@ def reference(model, one: Sample) -> list[int]:
     return tokens
 
 
-@pytest.mark.parametrize("arrivals", [1, 7, 48])
-def test_a_sample_in_a_batch_is_what_plain_forward_passes_give(model, text, arrivals):
-    samples = [sample(text, number) for number in range(48)]
+@pytest.fixture(scope="module")
+def references(model, text) -> list[list[int]]:
+    return [reference(model, sample(text, number)) for number in range(32)]
+
+
+@pytest.mark.parametrize("arrivals", [1, 7, 32])
+def test_a_sample_in_a_batch_is_what_plain_forward_passes_give(model, text, references, arrivals):
+    samples = [sample(text, number) for number in range(32)]
     run(model, text, samples, arrivals)
-    assert [one.tokens for one in samples] == [reference(model, one) for one in samples]
+    assert [one.tokens for one in samples] == references
     assert all(one.finish_reason == "length" for one in samples)
 
 
@@ -74,6 +79,25 @@ def test_long_texts_among_short_ones_move_the_columns_and_change_nothing(model, 
         run(model, text, [one], 1)
     run(model, text, together, 2)
     assert [one.text for one in together] == [one.text for one in alone]
+
+
+def test_a_prompt_that_was_read_before_gives_the_same_sample_and_is_forgotten_in_time(model, text, monkeypatch):
+    passes = []
+    batch = Batch(lambda **inputs: passes.append(inputs["input_ids"].shape) or model(**inputs), text.decode)
+
+    def first_tokens(numbers: range) -> list[list[int]]:
+        samples = [sample(text, number, max_tokens=1) for number in numbers]
+        batch.admit(samples)
+        return [one.tokens for one in samples]
+
+    again = first_tokens(range(8)), first_tokens(range(8))
+    assert again[0] == again[1]
+    assert len(passes) == 1
+    monkeypatch.setattr("openmath.batching._PROMPT_BYTES", 2 * batch.prompt_bytes)
+    first_tokens(range(8, 200))
+    assert sum(prompt.bytes for prompt in batch.prompts.values()) == batch.prompt_bytes
+    first_tokens(range(8))
+    assert len(passes) == 3
 
 
 def test_a_temperature_near_zero_is_greedy_and_the_first_of_equals_wins():

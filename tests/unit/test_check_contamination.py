@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import check_contamination
 import pytest
+
+import check_contamination
 from openmath.contamination import check, parse_verdict
 from openmath.generation import Completion, Request
 from openmath.records import Record, read_jsonl, write_jsonl

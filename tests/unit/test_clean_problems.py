@@ -3,8 +3,9 @@
 import json
 from pathlib import Path
 
-import clean_problems
 import pytest
+
+import clean_problems
 from openmath.problems import REASONS, ProblemFilter, normalise_problem
 from openmath.records import Record, RecordError, read_jsonl, record_id, write_jsonl
 

@@ -61,7 +61,11 @@ BROKEN = {
         3,
         "training.student-packed.global_batch_size: 3 is not a multiple",
     ),
-    "unknown training data": (("training", "student-packed", "data"), "sft", "training.student-packed.data: no set 'sft'"),
+    "unknown training data": (
+        ("training", "student-packed", "data"),
+        "sft",
+        "training.student-packed.data: no set 'sft'",
+    ),
     "too few legs": (
         ("training", "student-packed", "num_training_jobs"),
         1,

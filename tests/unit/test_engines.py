@@ -100,7 +100,7 @@ def test_a_missing_package_of_the_embedded_server_is_named(folder, monkeypatch):
 
 
 def test_an_unfinished_model_folder_is_refused(tmp_path):
-    with pytest.raises(EngineError, match="no manifest.json"):
+    with pytest.raises(EngineError, match=r"no manifest\.json"):
         check_engine(Server("m", "transformers", tmp_path))
 
 

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,20 +13,18 @@ from openmath.records import RecordError, read_jsonl, write_jsonl
 pytest.importorskip("torch")
 pytest.importorskip("uvicorn")
 
-PROBLEMS = [{"id": f"p{row}", "problem": f"What is {row} + {row}?", "expected_answer": str(2 * row)} for row in range(20)]
+PROBLEMS = [
+    {"id": f"p{row}", "problem": f"What is {row} + {row}?", "expected_answer": str(2 * row)} for row in range(20)
+]
 
 
 @pytest.fixture(scope="module")
 def leases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """One allocation for the tests of this module, which share a server; it ends soon after them."""
     folder = tmp_path_factory.mktemp("leases")
-    before = os.environ.get("OPENMATH_LEASES")
-    os.environ["OPENMATH_LEASES"] = str(folder)
-    yield folder
-    if before is None:
-        del os.environ["OPENMATH_LEASES"]
-    else:
-        os.environ["OPENMATH_LEASES"] = before
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OPENMATH_LEASES", str(folder))
+        yield folder
 
 
 @pytest.fixture
@@ -87,7 +84,7 @@ def test_the_same_sample_comes_again_in_another_order_and_company(arguments, tmp
 def test_a_killed_attempt_is_resumed_by_row_with_the_same_bytes(arguments, tmp_path, leases):
     generate.main(sampled(arguments))
     whole = (tmp_path / "out.jsonl").read_bytes()
-    segment = tmp_path / "work" / "rows.0.jsonl"
+    (segment,) = (tmp_path / "work").glob("*/rows.0.jsonl")
     lines = segment.read_bytes().splitlines(keepends=True)
     segment.write_bytes(b"".join(lines[:12]) + lines[12][:20])
     (tmp_path / "out.jsonl").unlink()
@@ -104,6 +101,13 @@ def test_a_lost_output_is_restored_without_a_request(arguments, tmp_path, leases
     generate.main(sampled(arguments))
     assert (tmp_path / "out.jsonl").read_bytes() == whole
     assert requests_so_far(leases) == before
+
+
+def test_the_proxy_of_a_site_is_not_asked_for_a_server_of_this_machine(arguments, tmp_path, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    generate.main(sampled(arguments))
+    assert len(list(read_jsonl(tmp_path / "out.jsonl"))) == 20
 
 
 def test_greedy_rows_have_no_seed(arguments, tmp_path):

@@ -12,14 +12,19 @@ import pytest
 from openmath import client as client_module
 from openmath.client import DeadlineError, RequestError
 from openmath.engines import Sampling, Server
-from openmath.generation import Completion, Request, StaleWorkError, complete
+from openmath.generation import Completion, Request, complete
 from openmath.records import RecordError
 
 Answer = tuple[int, dict]
 
 
 def good(text: str, finish_reason: str | None = "stop") -> Answer:
-    choice = {"index": 0, "text": text, "message": {"role": "assistant", "content": text}, "finish_reason": finish_reason}
+    choice = {
+        "index": 0,
+        "text": text,
+        "message": {"role": "assistant", "content": text},
+        "finish_reason": finish_reason,
+    }
     usage = {"prompt_tokens": 1, "completion_tokens": len(text), "total_tokens": 1 + len(text)}
     return 200, {"id": "x", "object": "o", "created": 0, "model": "m", "choices": [choice], "usage": usage}
 
@@ -41,7 +46,7 @@ class Script:
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
-            def do_POST(self):  # noqa: N802
+            def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 with lock:
                     script.asked.append(body)
@@ -75,6 +80,12 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Iterator[Script]:
 
 def requests(count: int) -> list[Request]:
     return [Request(f"row{number}", 100 + number, f"p{number}") for number in range(count)]
+
+
+def segments(work: Path) -> Path:
+    """The folder of the only settings that a work folder has rows of."""
+    (settings,) = work.glob("*/settings.json")
+    return settings.parent
 
 
 def run(script: Script, asked: list[Request], work: Path, settings: dict | None = None, **changes) -> list[Completion]:
@@ -142,7 +153,7 @@ def test_an_answer_that_is_no_text_is_a_failure_and_no_generation(script, tmp_pa
     script.answer = lambda body: answer
     with pytest.raises(RequestError, match=reason):
         run(script, requests(1), tmp_path)
-    assert not (tmp_path / "rows.0.jsonl").read_bytes()
+    assert not (segments(tmp_path) / "rows.0.jsonl").read_bytes()
 
 
 def test_a_server_that_is_gone_is_not_asked_for_every_row(script, tmp_path, monkeypatch):
@@ -177,7 +188,7 @@ def test_a_second_attempt_asks_only_for_what_is_missing(script, tmp_path):
     answers = run(script, requests(10), tmp_path)
     assert sorted(body["prompt"] for body in script.asked) == ["p6", "p7", "p8", "p9"]
     assert [answer.text for answer in answers] == [f"to p{n}" for n in range(10)]
-    assert {path.name for path in tmp_path.iterdir()} == {"settings.json", "rows.0.jsonl", "rows.1.jsonl"}
+    assert {path.name for path in segments(tmp_path).iterdir()} == {"settings.json", "rows.0.jsonl", "rows.1.jsonl"}
 
 
 def test_what_is_finished_needs_no_server(script, tmp_path):
@@ -195,7 +206,7 @@ def test_a_row_with_another_seed_is_another_row(script, tmp_path):
 
 def test_a_cut_last_line_is_asked_for_again_and_logged(script, tmp_path, caplog):
     first = run(script, requests(5), tmp_path, concurrency=1)
-    segment = tmp_path / "rows.0.jsonl"
+    segment = segments(tmp_path) / "rows.0.jsonl"
     segment.write_bytes(segment.read_bytes()[:-9])
     script.asked.clear()
     assert run(script, requests(5), tmp_path) == first
@@ -208,25 +219,28 @@ def test_a_cut_last_line_is_asked_for_again_and_logged(script, tmp_path, caplog)
 
 def test_a_line_that_cannot_be_read_elsewhere_is_an_error(script, tmp_path):
     run(script, requests(3), tmp_path)
-    segment = tmp_path / "rows.0.jsonl"
+    segment = segments(tmp_path) / "rows.0.jsonl"
     segment.write_bytes(b"{}\n" + segment.read_bytes())
     with pytest.raises(RecordError, match=r"rows.0.jsonl, line 1: not a finished row"):
         run(script, requests(3), tmp_path)
 
 
-def test_rows_that_were_made_with_other_settings_are_refused_by_name(script, tmp_path):
+def test_rows_of_other_settings_are_neither_mixed_nor_lost(script, tmp_path, caplog):
     run(script, requests(3), tmp_path, {"model": "1", "prompt": "1"})
-    with pytest.raises(StaleWorkError, match="made with another prompt"):
-        run(script, requests(3), tmp_path, {"model": "1", "prompt": "2"})
+    run(script, requests(3), tmp_path, {"model": "1", "prompt": "2"})
+    assert "made with another prompt and are not used" in caplog.text
+    assert len(script.asked) == 6
+    run(script, requests(3), tmp_path, {"model": "1", "prompt": "1"})
+    assert len(script.asked) == 6
 
 
 def test_of_a_row_in_two_segments_the_earlier_attempt_counts(script, tmp_path):
     run(script, requests(1), tmp_path)
     row = {"key": "row0", "seed": 100, "text": "second", "finish_reason": "stop", "num_tokens": 1}
-    (tmp_path / "rows.10.jsonl").write_text(json.dumps(row) + "\n")
-    (tmp_path / "rows.2.jsonl").write_text(json.dumps({**row, "text": "third"}) + "\n")
+    (segments(tmp_path) / "rows.10.jsonl").write_text(json.dumps(row) + "\n")
+    (segments(tmp_path) / "rows.2.jsonl").write_text(json.dumps({**row, "text": "third"}) + "\n")
     assert run(script, requests(1), tmp_path)[0].text == "to p0"
-    (tmp_path / "rows.0.jsonl").unlink()
+    (segments(tmp_path) / "rows.0.jsonl").unlink()
     assert run(script, requests(1), tmp_path)[0].text == "third"
 
 
@@ -243,4 +257,4 @@ def test_at_the_deadline_nothing_new_is_asked_and_what_came_is_saved(script, tmp
     script.answer = slow
     with pytest.raises(DeadlineError, match=r"the time is up; \d+ of 200 requests were not asked"):
         run(script, requests(200), tmp_path, deadline=time.monotonic() + 1)
-    assert 0 < len((tmp_path / "rows.0.jsonl").read_text().splitlines()) == len(script.asked) < 200
+    assert 0 < len((segments(tmp_path) / "rows.0.jsonl").read_text().splitlines()) == len(script.asked) < 200

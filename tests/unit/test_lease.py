@@ -192,7 +192,10 @@ def test_a_retrained_model_is_another_server(make):
 
 
 def test_an_engine_that_dies_at_its_start_is_reported_with_the_end_of_its_log(make):
-    with pytest.raises(EngineError, match=r"(?s)did not start.*the weights are broken.*status 1"), lease(make(how="fail")):
+    with (
+        pytest.raises(EngineError, match=r"(?s)did not start.*the weights are broken.*status 1"),
+        lease(make(how="fail")),
+    ):
         pass
 
 

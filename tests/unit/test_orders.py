@@ -1,6 +1,7 @@
 """Shuffles that follow from numbers alone."""
 
 import numpy as np
+
 from openmath.orders import _finish, mix, shuffled
 
 

@@ -4,10 +4,11 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pack_sequences
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+import pack_sequences
 from openmath import packing
 from openmath.orders import shuffled
 from openmath.packing import ALGORITHMS, Sequences, pack, read_packed, write_packed

@@ -5,10 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import prepare_sft_data
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+import prepare_sft_data
 from openmath import sft
 from openmath.records import Record, RecordError, read_jsonl, write_jsonl
 from openmath.sft import FILTERS, order_rows, text_key, trim_prefix, trim_solution, write_in_order

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 import retrieve_similar
 from openmath import contamination
 from openmath.contamination import Vectors, nearest, retrieve

@@ -118,7 +118,9 @@ def test_n_choices_of_one_seed_differ_and_the_first_is_that_of_the_seed(base_url
 
 def test_a_list_of_prompts_gives_its_choices_in_order(base_url):
     answer = completion(base_url, prompt=["<|bos|>a", "<|bos|>bc"], seed=5, temperature=0)
-    singles = [completion(base_url, prompt=one, temperature=0)["choices"][0]["text"] for one in ("<|bos|>a", "<|bos|>bc")]
+    singles = [
+        completion(base_url, prompt=one, temperature=0)["choices"][0]["text"] for one in ("<|bos|>a", "<|bos|>bc")
+    ]
     assert [choice["text"] for choice in answer["choices"]] == singles
     assert answer["usage"]["prompt_tokens"] == 2 + 3
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from openmath.tokenization import encode, load_tokenizer, token_lengths, within_tokens
 
 

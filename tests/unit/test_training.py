@@ -22,7 +22,6 @@ from openmath.training import (
     train,
 )
 
-PAD = 0
 VOCABULARY = 40
 
 
@@ -116,7 +115,7 @@ def test_packed_rows_hold_the_same_examples_as_the_samples_they_were_packed_from
 
 def test_the_end_of_a_padded_row_is_a_document_of_its_own():
     two = join_examples([sequence_example([5, 6, 7], [True] * 3), sequence_example([8, 9], [True] * 2)])
-    batch = collate([two, sequence_example([4, 4, 4, 4, 4, 4], [True] * 6)], PAD, packed=True)
+    batch = collate([two, sequence_example([4, 4, 4, 4, 4, 4], [True] * 6)], packed=True)
     assert batch["position_ids"][0].tolist() == [0, 1, 0, 0, 1]
     assert batch["labels"][0].tolist() == [6, 7, 9, IGNORED, IGNORED]
     assert batch["weights"][0].tolist() == [1, 1, 1, 0, 0]
@@ -136,7 +135,7 @@ def packed_and_separate():
     with torch.no_grad():
         separate = torch.cat([model(input_ids=torch.tensor(ids)[None]).logits[0] for ids in sequences])
     longer = sequence_example([7] * 31, [True] * 31)
-    return model, collate([row, longer], PAD, packed=True), separate
+    return model, collate([row, longer], packed=True), separate
 
 
 def test_a_packed_row_gives_the_logits_of_its_sequences_alone(packed_and_separate):
@@ -166,9 +165,9 @@ def test_packed_and_unpacked_rows_train_to_the_same_loss(tmp_path):
     )
     write_packed(sequences, np.array([0, 1, 1, 0]), str(tmp_path / "packed"))
     plain = recipe(steps=3, optimizer="adamw", micro_batch_size=1)
-    _, unpacked = train(new_model(), AnswerRows(pairs), plain, PAD, tmp_path / "scratch")
+    _, unpacked = train(new_model(), AnswerRows(pairs), plain, tmp_path / "scratch")
     two_rows = recipe(steps=3, optimizer="adamw", micro_batch_size=1, global_batch_size=2)
-    _, packed = train(new_model(), PackedRows(tmp_path / "packed"), two_rows, PAD, tmp_path / "scratch")
+    _, packed = train(new_model(), PackedRows(tmp_path / "packed"), two_rows, tmp_path / "scratch")
     assert losses(packed) == pytest.approx(losses(unpacked), abs=1e-4)
 
 
@@ -181,7 +180,7 @@ def test_the_loss_does_not_depend_on_how_a_batch_is_cut_into_micro_batches(tmp_p
     logs = []
     for micro in (1, 2, 4):
         one = recipe(steps=5, micro_batch_size=micro, optimizer=optimizer)
-        logs.append(losses(train(new_model(), rows, one, PAD, tmp_path / "scratch")[1]))
+        logs.append(losses(train(new_model(), rows, one, tmp_path / "scratch")[1]))
     assert logs[1] == pytest.approx(logs[0], abs=2e-3)
     assert logs[2] == pytest.approx(logs[0], abs=2e-3)
 
@@ -197,7 +196,7 @@ def test_the_first_loss_is_the_mean_over_the_answer_tokens_of_the_global_batch(t
             logits = model(input_ids=torch.tensor([prompt + answer])).logits[0, len(prompt) - 1 : -1]
             total += torch.nn.functional.cross_entropy(logits, torch.tensor(answer), reduction="sum").item()
             count += len(answer)
-    _, log = train(model, AnswerRows(pairs), recipe(steps=1), PAD, tmp_path / "scratch")
+    _, log = train(model, AnswerRows(pairs), recipe(steps=1), tmp_path / "scratch")
     assert losses(log) == pytest.approx([total / count], abs=1e-4)
 
 
@@ -223,7 +222,7 @@ def test_no_row_is_an_error():
 
 def test_a_global_batch_must_be_a_multiple_of_the_micro_batch(tmp_path):
     with pytest.raises(ValueError, match="no multiple"):
-        train(new_model(), AnswerRows(some_pairs(4)), recipe(global_batch_size=5), PAD, tmp_path / "scratch")
+        train(new_model(), AnswerRows(some_pairs(4)), recipe(global_batch_size=5), tmp_path / "scratch")
 
 
 def test_the_learning_rate_warms_up_and_falls_to_the_lowest():
@@ -253,7 +252,7 @@ def kept(folder: Path, base: Path) -> Checkpoints:
 def run(folder, base, stop=lambda step: False, **changes):
     model = new_model()
     step, log = train(
-        model, AnswerRows(some_pairs(20)), recipe(**changes), PAD, folder / "scratch", kept(folder, base), stop
+        model, AnswerRows(some_pairs(20)), recipe(**changes), folder / "scratch", kept(folder, base), stop
     )
     return step, losses(log), weights(model)
 

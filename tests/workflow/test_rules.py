@@ -33,8 +33,7 @@ def rules(root: Path) -> list:
             snakefile=root / "Snakefile",
             workdir=root,
         )
-        workflow._workflow_store.include(workflow._workflow_store.main_snakefile, overwrite_default_target=True)
-        return list(workflow._workflow_store.rules)
+        return list(workflow._workflow.rules)
 
 
 def test_every_rule_has_a_docstring_a_log_and_a_benchmark(rules: list) -> None:
@@ -56,9 +55,8 @@ def test_every_rule_that_a_profile_names_exists(rules: list, root: Path) -> None
 
 
 def test_the_miniature_plans_every_stage(root: Path, tmp_path: Path) -> None:
-    done = snakemake(
-        "-n", "--profile", "profiles/demo", "--config", f"pathvars={{results: {tmp_path}, resources: {tmp_path}}}", root=root
-    )
+    elsewhere = f"pathvars={{results: {tmp_path}, resources: {tmp_path}}}"
+    done = snakemake("-n", "--profile", "profiles/demo", "--config", elsewhere, root=root)
     assert done.returncode == 0, done.stderr
     jobs = planned_jobs(done.stdout)
     assert jobs["augment_solutions"] == 2 * 4

@@ -1,0 +1,114 @@
+import json
+
+import pytest
+
+import train_leg
+from openmath.records import file_sha256, write_jsonl
+from openmath.training import saved_steps
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "sft_data.jsonl"
+    write_jsonl(
+        path,
+        [
+            {
+                "input": f"<|bos|><|user|>{a} + {b}?<|end|><|assistant|>",
+                "output": f"{a}+{b}={a + b}. Answer \\boxed{{{a + b}}}<|end|>",
+                "expected_answer": str(a + b),
+            }
+            for a in range(5)
+            for b in range(4)
+        ],
+    )
+    return path
+
+
+@pytest.fixture
+def leg(tmp_path, data, tiny_model):
+    """Run a leg in ``tmp_path`` and return what it wrote."""
+
+    def run(number, *options):
+        previous = ["--previous", str(tmp_path / f"legs/{number - 1}.json")] if number > 1 else []
+        output = tmp_path / f"legs/{number}.json"
+        train_leg.main(
+            [
+                *("--run", "student", "--leg", str(number), *previous, "--output", str(output)),
+                *("--base-model", str(tiny_model), "--data", str(data), "--unpacked"),
+                *("--work", str(tmp_path / "work"), "--checkpoints", str(tmp_path / "checkpoints")),
+                *("--steps", "6", "--save-steps", "2", "--micro-batch-size", "2", "--global-batch-size", "4"),
+                *("--learning-rate", "1e-3", "--min-learning-rate", "1e-4", "--schedule", "cosine"),
+                *("--warmup-steps", "1", "--optimizer", "adamw", "--weight-decay", "0.01", "--seed", "1"),
+                *options,
+            ]
+        )
+        return json.loads(output.read_text())
+
+    return run
+
+
+def test_two_legs_end_with_the_weights_of_one(leg, tmp_path):
+    assert leg(1, "--leg-steps", "3") == {"leg": 1, "step": 3, "finished": False, "checkpoints": [2]}
+    assert leg(2) == {"leg": 2, "step": 6, "finished": True, "checkpoints": [2, 4, 6]}
+    in_two = file_sha256(tmp_path / "checkpoints/step=6/model.safetensors")
+    one = ("--work", str(tmp_path / "work1"), "--checkpoints", str(tmp_path / "checkpoints1"))
+    assert leg(1, *one)["finished"]
+    assert file_sha256(tmp_path / "checkpoints1/step=6/model.safetensors") == in_two
+
+
+def test_the_last_step_is_saved_though_it_is_no_multiple(leg):
+    assert leg(1, "--steps", "5") == {"leg": 1, "step": 5, "finished": True, "checkpoints": [2, 4, 5]}
+
+
+def test_a_leg_saves_and_ends_at_its_deadline(leg, tmp_path):
+    assert leg(1, "--deadline-minutes", "0") == {"leg": 1, "step": 1, "finished": False, "checkpoints": []}
+    assert saved_steps(tmp_path / "work/state") == [1]
+
+
+def test_a_run_that_is_finished_is_not_trained_again(leg, tmp_path, monkeypatch):
+    leg(1)
+    (tmp_path / "legs/1.json").unlink()
+    monkeypatch.setattr(train_leg, "run_leg", lambda *args: pytest.fail("trained again"))
+    assert leg(1) == {"leg": 1, "step": 6, "finished": True, "checkpoints": [2, 4, 6]}
+    assert leg(2) == {"leg": 2, "step": 6, "finished": True, "checkpoints": [2, 4, 6]}
+
+
+def test_a_leg_without_progress_fails(leg, tmp_path, monkeypatch):
+    leg(1, "--leg-steps", "2")
+    monkeypatch.setattr(train_leg, "run_leg", lambda args, reached, started: reached)
+    with pytest.raises(RuntimeError, match="leg 2 made no progress: it ended at step 2"):
+        leg(2)
+    assert not (tmp_path / "legs/2.json").exists()
+
+
+def test_a_leg_whose_state_is_gone_fails(leg, tmp_path):
+    leg(1, "--leg-steps", "2")
+    with pytest.raises(ValueError, match="holds the state of step 0, but leg 1 came to step 2"):
+        leg(2, "--work", str(tmp_path / "elsewhere"))
+
+
+def test_rows_longer_than_the_model_reads_are_left_out(data, tiny_model):
+    from openmath.tokenization import load_tokenizer
+    from openmath.training import read_answer_rows
+
+    tokenizer = load_tokenizer(tiny_model)
+    lengths = read_answer_rows(data, tokenizer, 1000).lengths
+    longest = int(lengths.max())
+    assert len(read_answer_rows(data, tokenizer, longest - 1)) == 20
+    assert len(read_answer_rows(data, tokenizer, longest - 2)) == int((lengths < longest).sum())
+
+
+@pytest.mark.parametrize(("number", "previous"), [("1", ["--previous", "legs/0.json"]), ("2", [])])
+def test_only_the_first_leg_has_no_leg_before_it(number, previous, capsys):
+    with pytest.raises(SystemExit):
+        train_leg.main(
+            [
+                *("--run", "r", "--leg", number, *previous, "--base-model", "m", "--data", "d", "--packed"),
+                *("--work", "w", "--output", "o", "--checkpoints", "c", "--steps", "1", "--save-steps", "1"),
+                *("--micro-batch-size", "1", "--global-batch-size", "1", "--learning-rate", "1"),
+                *("--min-learning-rate", "1", "--schedule", "constant", "--warmup-steps", "0"),
+                *("--optimizer", "adamw", "--weight-decay", "0", "--seed", "0"),
+            ]
+        )
+    assert "--previous belongs to every leg but the first" in capsys.readouterr().err
