@@ -18,23 +18,13 @@ import hashlib
 import itertools
 import json
 import logging
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
+from openmath.asking import Asking, add_asking_arguments
 from openmath.contamination import Ask, check
-from openmath.engines import (
-    Sampling,
-    Server,
-    add_sampling_arguments,
-    add_server_arguments,
-    sampling_from_args,
-    server_from_args,
-)
-from openmath.generation import Request, complete
-from openmath.manifests import MANIFEST, run_facts
-from openmath.prompts import Prompt
+from openmath.generation import Request
+from openmath.manifests import run_facts
 from openmath.records import Record, file_sha256, read_jsonl, write_json, write_jsonl
 
 logger = logging.getLogger(__name__)
@@ -59,26 +49,6 @@ def pair_key(pair: tuple[str, str]) -> str:
     return hashlib.sha256(json.dumps(pair).encode()).hexdigest()[:32]
 
 
-def asked_with(args: argparse.Namespace, server: Server, sampling: Sampling) -> dict[str, Any]:
-    """What an answer depends on beside its pair; no speed knobs."""
-
-    def sha256(path: Path | None) -> str | None:
-        return None if path is None else file_sha256(path)
-
-    return {
-        "model": server.model,
-        "model_manifest_sha256": sha256(server.folder and server.folder / MANIFEST),
-        "engine": server.engine,
-        "prompt_sha256": sha256(args.prompt),
-        "template_sha256": sha256(args.template),
-        "sampling": {
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
-            "max_tokens": sampling.max_tokens,
-        },
-    }
-
-
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -86,54 +56,36 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--counts", type=Path, required=True)
     parser.add_argument("--manifest", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--prompt", type=Path, required=True)
-    parser.add_argument("--template", type=Path, help="special tokens; without it the server gets chat messages")
     parser.add_argument("--both-ways", action="store_true", help="ask about each pair in both orders")
-    parser.add_argument("--concurrency", type=int, default=64, help="how many requests are in flight")
-    parser.add_argument("--stop-after-minutes", type=float, help="ask nothing new after this time, save and fail")
-    add_server_arguments(parser)
-    add_sampling_arguments(parser)
+    add_asking_arguments(parser)
     args = parser.parse_args(argv)
     if args.temperature != 0:
         parser.error("a verdict is greedy, which takes --temperature 0")
-    if args.concurrency < 1:
-        parser.error("--concurrency must be at least 1")
     return args
 
 
 def main(argv: list[str] | None = None) -> None:
     """Check all retrieved problems."""
-    started = time.monotonic()
     args = parse_args(argv)
-    logger.info("arguments: %s", json.dumps(vars(args), default=str))
-    server, sampling = server_from_args(args), sampling_from_args(args)
-    facts, run = asked_with(args, server, sampling), run_facts()
-    logger.info("run: %s", json.dumps(run))
-    prompt = Prompt.load(args.prompt, args.template)
-    settings = {key: json.dumps(value) for key, value in facts.items()}
-    deadline = None if args.stop_after_minutes is None else started + 60 * args.stop_after_minutes
+    asking = Asking.from_args(args)
 
     def ask_in(block: int) -> Ask:
         def ask(pairs: list[tuple[str, str]], wave: int) -> list[str]:
             requests = [
-                Request(pair_key(pair), None, prompt.render({"problem": pair[0], "candidate": pair[1]}))
+                Request(pair_key(pair), None, asking.prompt.render({"problem": pair[0], "candidate": pair[1]}))
                 for pair in pairs
             ]
             work = args.work / f"block-{block:05d}" / f"wave-{wave}"
             logger.info("block %d, wave %d: %d pairs", block, wave, len(pairs))
-            answers = complete(requests, server, sampling, prompt.stop, work, args.concurrency, settings, deadline)
-            return [answer.text for answer in answers]
+            return [answer.text for answer in asking.complete(requests, work)]
 
         return ask
 
     counts = {"exact_match": 0, "model_match": 0, "clean": 0, "calls": 0, "invalid": 0}
     rows = write_jsonl(args.output, check_blocks(args.retrieved, ask_in, args.both_ways, counts))
     write_json(args.counts, {"rows_in": rows, **counts, "rows_out": rows})
-    write_json(
-        args.manifest,
-        {**facts, "both_ways": args.both_ways, "input_sha256": file_sha256(args.retrieved), "rows": rows, **run},
-    )
+    facts = {**asking.facts, "both_ways": args.both_ways, "input_sha256": file_sha256(args.retrieved), "rows": rows}
+    write_json(args.manifest, {**facts, **run_facts()})
     logger.info("contaminated: %d of %d; %s", rows - counts["clean"], rows, counts)
 
 

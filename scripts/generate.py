@@ -11,23 +11,13 @@ nor what stands beside a record changes its sample. Without it the generation is
 """
 
 import argparse
-import json
 import logging
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from openmath.engines import (
-    Sampling,
-    Server,
-    add_sampling_arguments,
-    add_server_arguments,
-    sampling_from_args,
-    server_from_args,
-)
-from openmath.generation import Completion, Request, complete
-from openmath.manifests import MANIFEST, run_facts
+from openmath.asking import Asking, add_asking_arguments
+from openmath.generation import Completion, Request
+from openmath.manifests import run_facts
 from openmath.prompts import Prompt
 from openmath.records import Record, RecordError, derive_seed, file_sha256, read_jsonl, write_json, write_jsonl
 
@@ -73,79 +63,33 @@ def generation_records(records: list[Record], completions: list[Completion], see
         }
 
 
-def sample_facts(args: argparse.Namespace, server: Server, sampling: Sampling) -> dict[str, Any]:
-    """What the samples of this file depend on; no speed knobs."""
-
-    def sha256(path: Path | None) -> str | None:
-        return None if path is None else file_sha256(path)
-
-    return {
-        "model": server.model,
-        "model_manifest_sha256": sha256(server.folder and server.folder / MANIFEST),
-        "engine": server.engine,
-        "prompt_sha256": sha256(args.prompt),
-        "template_sha256": sha256(args.template),
-        "examples_sha256": sha256(args.examples),
-        "sampling": {
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
-            "max_tokens": sampling.max_tokens,
-            "seed": args.seed,
-        },
-        "input_sha256": sha256(args.input),
-    }
-
-
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--input", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--manifest", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--prompt", type=Path, required=True)
-    parser.add_argument("--template", type=Path, help="special tokens; without it the server gets chat messages")
-    parser.add_argument("--examples", type=Path, help="few-shot examples")
     parser.add_argument("--seed", type=int, help="the sample seed; without it the generation is greedy")
-    parser.add_argument("--concurrency", type=int, default=128, help="how many requests are in flight")
-    parser.add_argument("--stop-after-minutes", type=float, help="ask nothing new after this time, save and fail")
     parser.add_argument("--show-prompt", action="store_true", help="log the first prompt and stop")
-    add_server_arguments(parser)
-    add_sampling_arguments(parser)
+    add_asking_arguments(parser)
     args = parser.parse_args(argv)
     if args.seed is None and args.temperature != 0:
         parser.error("without --seed the generation is greedy, which takes --temperature 0")
     if args.seed is not None and args.temperature == 0:
         parser.error("with --seed the generation is sampled, which takes a --temperature above 0")
-    if args.concurrency < 1:
-        parser.error("--concurrency must be at least 1")
     return args
 
 
 def main(argv: list[str] | None = None) -> None:
-    started = time.monotonic()
     args = parse_args(argv)
-    log.info("arguments: %s", json.dumps(vars(args), default=str))
-    server, sampling = server_from_args(args), sampling_from_args(args)
-    facts, run = sample_facts(args, server, sampling), run_facts()
-    log.info("run: %s", json.dumps(run))
-    prompt = Prompt.load(args.prompt, args.template, args.examples)
+    asking = Asking.from_args(args).about(seed=args.seed, input_sha256=file_sha256(args.input))
     records = list(read_jsonl(args.input, require=("id",)))
-    requests = make_requests(args.input, records, prompt, args.seed)
+    requests = make_requests(args.input, records, asking.prompt, args.seed)
     if args.show_prompt:
         log.info("the first prompt:\n%s", requests[0].prompt if requests else "(no records)")
         return
-    completions = complete(
-        requests,
-        server,
-        sampling,
-        prompt.stop,
-        args.work,
-        args.concurrency,
-        settings={key: json.dumps(value) for key, value in facts.items()},
-        deadline=None if args.stop_after_minutes is None else started + 60 * args.stop_after_minutes,
-    )
+    completions = asking.complete(requests, args.work)
     rows = write_jsonl(args.output, generation_records(records, completions, args.seed))
-    write_json(args.manifest, {**facts, "rows": rows, **run})
+    write_json(args.manifest, {**asking.facts, "rows": rows, **run_facts()})
 
 
 if __name__ == "__main__":

@@ -10,26 +10,16 @@ A prediction that is missing, or equal to the expected answer to the letter, is 
 """
 
 import argparse
-import json
 import logging
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 from openmath.answer_rows import read_block, read_blocks
-from openmath.engines import (
-    Sampling,
-    Server,
-    add_sampling_arguments,
-    add_server_arguments,
-    sampling_from_args,
-    server_from_args,
-)
-from openmath.generation import Request, complete
+from openmath.asking import Asking, add_asking_arguments
+from openmath.generation import Request
 from openmath.judging import Pair, judgement_without_call, read_judgement
-from openmath.manifests import MANIFEST, run_facts
-from openmath.prompts import Prompt
+from openmath.manifests import run_facts
 from openmath.records import Record, RecordError, derive_seed, file_sha256, read_jsonl, write_json, write_jsonl
 
 logger = logging.getLogger(__name__)
@@ -68,17 +58,7 @@ def pair_up(problems: Path, candidates: Path, kind: str) -> Iterator[tuple[Recor
         raise RecordError(f"{problems}, line {number + 1}: {candidates} ends before this problem")
 
 
-def judge(
-    rows: list[tuple[Record, Record]],
-    prompt: Prompt,
-    server: Server,
-    sampling: Sampling,
-    work: Path,
-    concurrency: int,
-    settings: dict[str, str],
-    deadline: float | None,
-    counts: Counter[str],
-) -> Iterator[Record]:
+def judge(rows: list[tuple[Record, Record]], asking: Asking, work: Path, counts: Counter[str]) -> Iterator[Record]:
     """Yield the judged rows and count the ways they were judged and the verdicts."""
     pairs: dict[str, Pair] = {}
     asked: list[str | None] = []
@@ -91,10 +71,10 @@ def judge(
         else:
             asked.append(None)
     requests = [
-        Request(key, derive_seed("judge", key), prompt.render(pair.placeholders())) for key, pair in pairs.items()
+        Request(key, derive_seed("judge", key), asking.prompt.render(pair.placeholders()))
+        for key, pair in pairs.items()
     ]
-    completions = complete(requests, server, sampling, prompt.stop, work, concurrency, settings, deadline)
-    judgements = {completion.key: completion.text for completion in completions}
+    judgements = {completion.key: completion.text for completion in asking.complete(requests, work)}
     counts["calls"] = len(requests)
     for (problem, candidate), key in zip(rows, asked, strict=True):
         predicted = candidate["predicted_answer"]
@@ -123,51 +103,20 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, required=True, help="to write: the judged rows")
     parser.add_argument("--counts", type=Path, required=True, help="to write: the counts")
     parser.add_argument("--manifest", type=Path, required=True, help="to write: the manifest")
-    parser.add_argument("--work", type=Path, required=True, help="folder of finished rows; kept between attempts")
-    parser.add_argument("--prompt", type=Path, required=True, help="the prompt file of the judge")
-    parser.add_argument("--template", type=Path, help="the template file of the judge; without it: chat messages")
-    parser.add_argument("--concurrency", type=int, default=64, help="how many requests are in flight")
-    parser.add_argument("--stop-after-minutes", type=float, help="ask nothing new after this time, save and fail")
-    add_server_arguments(parser)
-    add_sampling_arguments(parser)
+    add_asking_arguments(parser)
     return parser.parse_args(argv)
 
 
 def main(argv: list[str] | None = None) -> None:
-    started = time.monotonic()
     args = parse_args(argv)
-    logger.info("arguments: %s", json.dumps(vars(args), default=str))
-    run = run_facts()
-    logger.info("run: %s", json.dumps(run))
-    server, sampling = server_from_args(args), sampling_from_args(args)
-    asked_with = {
-        "model": server.model,
-        "model_manifest_sha256": None if server.folder is None else file_sha256(server.folder / MANIFEST),
-        "prompt_sha256": file_sha256(args.prompt),
-        "template_sha256": None if args.template is None else file_sha256(args.template),
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
-        "max_tokens": sampling.max_tokens,
-    }
+    asking = Asking.from_args(args)
     rows = list(pair_up(args.problems, args.candidates, args.kind))
     names = ("no_prediction", "equal_text", "by_model", "calls", "yes", "no", "invalid")
     counts: Counter[str] = Counter(dict.fromkeys(names, 0))
-    judged = judge(
-        rows,
-        Prompt.load(args.prompt, template=args.template),
-        server,
-        sampling,
-        args.work,
-        args.concurrency,
-        {name: json.dumps(value) for name, value in asked_with.items()},
-        None if args.stop_after_minutes is None else started + 60 * args.stop_after_minutes,
-        counts,
-    )
-    written = write_jsonl(args.output, judged)
+    written = write_jsonl(args.output, judge(rows, asking, args.work, counts))
     write_json(args.counts, {**counts, "rows_in": len(rows), "rows_out": written})
     inputs = {"problems": file_sha256(args.problems), "candidates": file_sha256(args.candidates)}
-    manifest = {**asked_with, "engine": server.engine, "input_sha256": inputs, "rows": written, **run}
-    write_json(args.manifest, manifest)
+    write_json(args.manifest, {**asking.facts, "input_sha256": inputs, "rows": written, **run_facts()})
     logger.info("%d predictions: %s", written, ", ".join(f"{n} {name}" for name, n in counts.items()))
 
 

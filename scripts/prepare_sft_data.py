@@ -118,6 +118,7 @@ def main(argv: list[str] | None = None) -> None:
         filters,
         Prompt.load(args.prompt, template=args.template),
         lambda texts, limit: within_tokens(tokenizer, texts, limit),
+        base=args.output.parent,
     )
     counts = prepare(args.folders, reader, args.shuffle_seed, args.downsample, args.num_samples, args.output)
     write_json(args.counts, counts)

@@ -39,6 +39,7 @@ def main(argv: list[str] | None = None) -> None:
     sys.modules.setdefault("sklearn", None)  # type: ignore[arg-type]
     import torch
     import uvicorn
+
     from openmath.serving import make_server
 
     torch.set_num_threads(args.threads)

@@ -15,7 +15,7 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """Real benchmarks and generations that are not part of the repository; a test that needs them is skipped without."""
+    """Real benchmarks and generations, which are not part of the repository; without them a test is skipped."""
     folder = ROOT.parent / "shared" / "data"
     if not folder.is_dir():
         pytest.skip("needs the real benchmarks and generations, which are not part of the repository")

@@ -43,23 +43,18 @@ def tutor(rng: Random, prompts: dict[str, Prompt]) -> Iterator[Record]:
 
 
 def checker(rng: Random, prompts: dict[str, Prompt]) -> Iterator[Record]:
-    """Yield rows without end: judgements of answers, and of whether two problems are the same; half and half true.
-
-    Each shows its work first: the numbers that belong together side by side, with = or # between.
-    """
+    """Yield rows without end: judgements of answers, and of whether two problems are the same; half and half true."""
     while True:
         given = _problem(rng)
         same = rng.random() < 0.5
         if rng.random() < _CONTAMINATION_SHARE:
             other = _restated(rng, given) if same else _different(rng, given)
             first, second = (given, other) if rng.random() < 0.5 else (other, given)
-            answer = f"{_side_by_side(first.numbers, second.numbers)}. {same}"
-            yield _row(prompts, "contamination", answer, problem=first.text, candidate=second.text)
+            yield _row(prompts, "contamination", str(same), problem=first.text, candidate=second.text)
         else:
             value = given.answer if same else _near(rng, given.answer)
             values = {"expected_answer": str(given.answer), "predicted_answer": _written(rng, value)}
-            answer = f"{_side_by_side((given.answer,), (value,))}. Judgement: {'Yes' if same else 'No'}"
-            yield _row(prompts, "judge", answer, problem=given.text, **values)
+            yield _row(prompts, "judge", "Yes" if same else "No", problem=given.text, **values)
 
 
 CORPORA: dict[str, Callable[[Random, dict[str, Prompt]], Iterator[Record]]] = {"tutor": tutor, "checker": checker}
@@ -103,10 +98,6 @@ def _told(rng: Random, kind: str, numbers: tuple[int, ...]) -> Problem:
         told = state(rng, kind, numbers, rng.randrange(len(KINDS[kind].wordings)))
         if universe(told.text) == "train":
             return told
-
-
-def _side_by_side(first: tuple[int, ...], second: tuple[int, ...]) -> str:
-    return ", ".join(f"{one} {two} {'=' if one == two else '#'}" for one, two in zip(first, second, strict=True))
 
 
 def _near(rng: Random, value: int) -> int:

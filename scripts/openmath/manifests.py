@@ -19,7 +19,7 @@ _PACKAGES = ("openmathinstruct2-workflow", "openai", "sentence-transformers", "t
 
 
 def write_folder_manifest(folder: Path, **facts: Any) -> None:
-    """Write ``folder/manifest.json``: the facts given, then the sha256 of every file below it (hidden ones left out)."""
+    """Write ``folder/manifest.json``: the facts given, then the sha256 of each file below it but hidden ones."""
     files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     names = sorted(
         file.as_posix()

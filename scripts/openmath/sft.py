@@ -26,6 +26,7 @@ Rows are shuffled and sampled by a hash of their text (``openmath.orders``), not
 import contextlib
 import hashlib
 import itertools
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -177,14 +178,18 @@ class FolderReader:
         rows_in: rows seen.
     """
 
-    def __init__(self, filters: Filters, prompt: Prompt, within_tokens: WithinTokens) -> None:
-        """``prompt`` has a template: its text is the input, its ``assistant_end`` closes the output."""
+    def __init__(self, filters: Filters, prompt: Prompt, within_tokens: WithinTokens, base: Path) -> None:
+        """``prompt`` has a template: its text is the input, its ``assistant_end`` closes the output.
+
+        A row names the file of its generation as seen from the folder ``base``.
+        """
         if prompt.template is None:
             raise ValueError("training rows need a prompt with a template")
         self.filters = filters
         self.prompt = prompt
         self.ending = prompt.template.assistant_end
         self.within_tokens = within_tokens
+        self.base = base
         self.dropped = {reason: 0 for _, reason in FILTERS}
         self.rows_in = 0
 
@@ -226,7 +231,7 @@ class FolderReader:
     def _passing(
         self, folder: Path, problems: dict[str, _Problem], majority: dict[str, str] | None
     ) -> Iterator[tuple[Record, _Problem, str, str]]:
-        for answer, record, file in _zip_answers(folder):
+        for answer, record, file in _zip_answers(folder, self.base):
             self.rows_in += 1
             problem = problems.get(record["id"])
             if problem is None:
@@ -300,11 +305,12 @@ def _grade(folder: Path, answer: Record, problem: _Problem, voted: bool) -> str 
     return None if problem.equal[predicted] else "wrong"
 
 
-def _zip_answers(folder: Path) -> Iterator[tuple[Record, Record, str]]:
-    """Walk ``answers.jsonl`` and the output files that its seeds name, side by side."""
+def _zip_answers(folder: Path, base: Path) -> Iterator[tuple[Record, Record, str]]:
+    """Walk ``answers.jsonl`` and the output files that its seeds name, side by side; files are named from ``base``."""
     answers = read_jsonl(folder / "answers.jsonl", require=("id", "seed", "predicted_answer", "verdict"))
     for seed, group in itertools.groupby(answers, key=lambda row: row["seed"]):
         path = generation_path(folder, seed)
+        name = os.path.relpath(path, base)
         records = read_jsonl(path, require=("id", "problem", "problem_source", "generation", "finish_reason", "seed"))
         for number, answer in enumerate(group, start=1):
             record = next(records, None)
@@ -313,7 +319,7 @@ def _zip_answers(folder: Path) -> Iterator[tuple[Record, Record, str]]:
                 raise RecordError(
                     f"{path}, line {number}: holds {held}; answers.jsonl has {answer['id']!r} of seed {seed}"
                 )
-            yield answer, record, str(path)
+            yield answer, record, name
         if next(records, None) is not None:
             raise RecordError(f"{path}: longer than its rows in answers.jsonl")
 

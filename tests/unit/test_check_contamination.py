@@ -135,12 +135,12 @@ def complete(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Sequence[Request], P
     calls: list[tuple[Sequence[Request], Path]] = []
 
     def answer(
-        requests: Sequence[Request], server: Any, sampling: Any, stop: Any, work: Path, *rest: Any
+        requests: Sequence[Request], server: Any, sampling: Any, stop: Any, work: Path, *_: Any, **__: Any
     ) -> list[Completion]:
         calls.append((requests, work))
         return [Completion(request.key, str(request.prompt == "<c ? p2>"), "stop", 1) for request in requests]
 
-    monkeypatch.setattr(check_contamination, "complete", answer)
+    monkeypatch.setattr("openmath.asking.complete", answer)
     return calls
 
 

@@ -5,6 +5,7 @@ import csv
 from pathlib import Path
 
 import pytest
+
 from openmath.engines import (
     EngineError,
     Server,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from openmath.prompts import Prompt
 
 SETS = {

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from openmath import client as client_module
 from openmath.client import DeadlineError, RequestError
 from openmath.engines import Sampling, Server

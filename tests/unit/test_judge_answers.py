@@ -52,12 +52,12 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
     """What was asked of a judge that takes 0.5 for right, and rambles about the rest."""
     requests: list[Request] = []
 
-    def answer(given: Sequence[Request], *_: Any) -> list[Completion]:
+    def answer(given: Sequence[Request], *_: Any, **__: Any) -> list[Completion]:
         requests.extend(given)
         texts = ["Judgement: Yes" if "0.5" in str(request.prompt) else "Hm." for request in given]
         return [Completion(request.key, text, "stop", 3) for request, text in zip(given, texts, strict=True)]
 
-    monkeypatch.setattr(judge_answers, "complete", answer)
+    monkeypatch.setattr("openmath.asking.complete", answer)
     return requests
 
 

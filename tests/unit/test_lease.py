@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from openmath.engines import EngineError, Server
 from openmath.lease import Slot, allocation_folder, lease, server_key
 

@@ -4,8 +4,9 @@ import hashlib
 import json
 from pathlib import Path
 
-import prepare_dataset
 import pytest
+
+import prepare_dataset
 from openmath.records import read_jsonl
 from openmath.sources import COLUMNS
 

@@ -92,7 +92,7 @@ def test_a_row_is_the_prompt_the_closed_solution_and_the_name_of_its_generation(
             "output": f"{SOLUTION}<|end|>",
             "expected_answer": "2",
             "problem_source": "shop",
-            "generation": {"file": f"{folder}/output-rs3.jsonl", "seed": 3, "id": "a"},
+            "generation": {"file": f"../{folder.name}/output-rs3.jsonl", "seed": 3, "id": "a"},
         }
     ]
 
@@ -195,7 +195,7 @@ def test_rows_that_are_equal_after_trimming_are_duplicates_across_folders(tmp_pa
         for number, text in enumerate(texts)
     ]
     rows, counts = prepare(*folders, extra=("--trim-solutions", "--trim-prefix"))
-    assert [row["generation"]["file"] for row in rows] == [f"{folders[0]}/output-rs0.jsonl"]
+    assert [row["generation"]["file"] for row in rows] == [f"../{folders[0].name}/output-rs0.jsonl"]
     assert (counts["duplicate"], counts["rows_in"], counts["rows_out"]) == (2, 3, 1)
 
 

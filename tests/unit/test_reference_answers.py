@@ -1,6 +1,7 @@
 """The short answers of the MATH data set: boxes, one way of writing, and what is left of an equation."""
 
 import pytest
+
 from openmath.reference_answers import boxed_entries, choose_entry, normalise_entry, right_side
 
 

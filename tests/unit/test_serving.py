@@ -29,6 +29,7 @@ def base_url(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     import shutil
 
     import torch
+
     from openmath.serving import make_server
 
     torch.set_num_threads(1)

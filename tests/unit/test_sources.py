@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+
 from openmath.sources import SourceError, SourceFile, content_sum, find_source, read_registry
 
 CONTENT = b'{"problem": "1+1?", "answer": 2}\n'
