@@ -68,6 +68,7 @@ rule check_contamination:
         mem_mb=4000,
         runtime=240,
         concurrency=stage_concurrency("contamination"),
+        margin=lookup("margins/generation", within=config),
     params:
         server=stage_server("contamination"),
         sampling=sampling("contamination"),
@@ -88,5 +89,6 @@ rule check_contamination:
             {params.both_ways} \
             {params.sampling} \
             --concurrency {resources.concurrency} \
+            --stop-after-minutes $(({resources.runtime} - {resources.margin})) \
             >{log:q} 2>&1
         """

@@ -28,6 +28,7 @@ use rule augment_solutions as evaluate_greedy with:
         mem_mb=4000,
         runtime=240,
         concurrency=lambda wildcards: server_of(wildcards.model).get("concurrency", 64),
+        margin=lookup("margins/generation", within=config),
     params:
         server=lambda wildcards: server_options(wildcards.model),
         sampling=sampling("evaluation", "greedy"),
@@ -129,6 +130,7 @@ rule judge_answers:
         mem_mb=4000,
         runtime=240,
         concurrency=stage_concurrency("judge"),
+        margin=lookup("margins/generation", within=config),
     params:
         kind="greedy",
         server=stage_server("judge"),
@@ -150,6 +152,7 @@ rule judge_answers:
             {params.template} \
             {params.sampling} \
             --concurrency {resources.concurrency} \
+            --stop-after-minutes $(({resources.runtime} - {resources.margin})) \
             >{log:q} 2>&1
         """
 

@@ -34,6 +34,7 @@ rule augment_solutions:
         mem_mb=4000,
         runtime=240,
         concurrency=stage_concurrency("solution_augmentation"),
+        margin=lookup("margins/generation", within=config),
     params:
         server=stage_server("solution_augmentation"),
         sampling=sampling("solution_augmentation"),
@@ -55,6 +56,7 @@ rule augment_solutions:
             {params.sampling} \
             {params.seed} \
             --concurrency {resources.concurrency} \
+            --stop-after-minutes $(({resources.runtime} - {resources.margin})) \
             >{log:q} 2>&1
         """
 
@@ -78,6 +80,7 @@ use rule augment_solutions as augment_problems with:
         mem_mb=4000,
         runtime=240,
         concurrency=stage_concurrency("problem_augmentation"),
+        margin=lookup("margins/generation", within=config),
     params:
         server=stage_server("problem_augmentation"),
         sampling=sampling("problem_augmentation"),
@@ -144,6 +147,7 @@ use rule augment_solutions as solve_new_problems with:
         mem_mb=4000,
         runtime=240,
         concurrency=stage_concurrency("new_problems_solution_augmentation"),
+        margin=lookup("margins/generation", within=config),
     params:
         server=stage_server("new_problems_solution_augmentation"),
         sampling=sampling("new_problems_solution_augmentation"),

@@ -28,6 +28,7 @@ checkpoint train_leg:
     resources:
         mem_mb=8000,
         runtime=240,
+        margin=lookup("margins/training", within=config),
     params:
         previous=lambda wildcards, input: quote_options({"previous": input.previous or None}),
         base_model=lambda wildcards, input: os.path.dirname(input.base_model),
@@ -46,6 +47,7 @@ checkpoint train_leg:
             --base-model {params.base_model:q} \
             {params.data} \
             {params.options} \
+            --deadline-minutes $(({resources.runtime} - {resources.margin})) \
             --work {params.folder:q}/work \
             --checkpoints {params.folder:q}/checkpoints \
             --output {output.leg:q} \

@@ -1,5 +1,6 @@
 """The workflow as a whole: it plans in every configuration, and every rule is documented, logged and mapped."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -87,3 +88,12 @@ def test_one_file_can_be_asked_for_by_itself(root: Path) -> None:
         "augment_solutions": 1,
         "total": 3,
     }
+
+
+def test_the_readme_draws_the_rules_as_they_depend_on_each_other(root: Path, tmp_path: Path) -> None:
+    elsewhere = f"pathvars={{results: {tmp_path}, resources: {tmp_path}}}"
+    done = snakemake("--rulegraph", "mermaid-js", "--profile", "profiles/demo", "--config", elsewhere, root=root)
+    names = dict(re.findall(r"(id\d+)\[(\w+)\]", done.stdout))
+    depends = {(names[one], names[other]) for one, other in re.findall(r"(id\d+) --> (id\d+)", done.stdout)}
+    drawn = set(re.findall(r"^    (\w+) --> (\w+)$", (root / "README.md").read_text(), flags=re.MULTILINE))
+    assert drawn == depends
