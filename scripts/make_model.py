@@ -28,13 +28,13 @@ logger = logging.getLogger("make_model")
 
 
 def taught_rows(args: argparse.Namespace, tokenizer: Any) -> AnswerRows:
-    """The rows of the corpus; every answer of the checker, of one token or two, weighs the same."""
+    """The rows of the corpus, as token ids."""
     prompts = load_prompts(args.prompts_folder, args.template)
     rng = Random(derive_seed("make_model", args.corpus, args.seed))
     rows = list(islice(CORPORA[args.corpus](rng, prompts), args.rows))
     asked = encode(tokenizer.backend_tokenizer, [row["input"] for row in rows])
     answered = encode(tokenizer.backend_tokenizer, [row["output"] for row in rows])
-    return AnswerRows(zip(asked, answered, strict=True), per_sequence=args.corpus == "checker")
+    return AnswerRows(zip(asked, answered, strict=True))
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:

@@ -12,6 +12,7 @@ is asked about no further.
 
 import hashlib
 import itertools
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -122,13 +123,17 @@ def retrieve(
 def parse_verdict(text: str) -> bool | None:
     """What the model said: True, False, or None when it is neither.
 
-    Case, white space and punctuation around the word do not count; the source takes "True" alone.
+    The word stands first or last in the text, as models give their reasons after it or before it; case and punctuation
+    around it do not count. The source takes "True" alone.
 
-    >>> [parse_verdict(text) for text in ("True", " **false**.", "True, I think")]
-    [True, False, None]
+    >>> [parse_verdict(text) for text in ("True", " **false**.", "Both ask for the sum: true.", "I think so")]
+    [True, False, True, None]
+    >>> parse_verdict("True? No: False.") is None
+    True
     """
-    word = "".join(character if character.isalnum() else " " for character in text).strip().casefold()
-    return {"true": True, "false": False}.get(word)
+    words = re.findall(r"[^\W_]+", text.casefold())
+    said = {words[0], words[-1]} & {"true", "false"} if words else set()
+    return said == {"true"} if len(said) == 1 else None
 
 
 @dataclass

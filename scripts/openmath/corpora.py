@@ -1,7 +1,9 @@
 """What the small models are taught: rows of prompt and answer, made from word problems.
 
 ``tutor``    solves problems and invents new ones: the teacher of the miniature
-``checker``  says whether two answers are the same, and whether two problems are: judge and contamination check
+``checker``  says whether two answers are the same, and whether two problems are: judge and contamination check. It
+             compares piece by piece before it says so, as a model of this size learns to compare only when each step
+             is written out: 800 steps then reach what direct answers did not reach in many more.
 
 A row is {"input", "output", "task"}: the rendered prompt as the workflow will send it, and the answer with the token
 that ends a turn. All problems come from the train universe, so no text of a test split is ever learnt from.
@@ -20,7 +22,7 @@ TASKS = ("solve", "invent", "judge", "contamination")
 # The chain needs solutions of different lengths and forms: most are terse, a few are long enough to be cut.
 _STYLE_SHARES = {"terse": 70, "plain": 20, "checked": 10}
 _SOLVE_SHARE = 0.7
-_CONTAMINATION_SHARE = 0.75
+_CONTAMINATION_SHARE = 0.7
 
 # Kinds whose numbers have the same ranges, so that only the story tells them apart.
 _TWINS = {"stock": "bus", "bus": "stock"}
@@ -50,11 +52,14 @@ def checker(rng: Random, prompts: dict[str, Prompt]) -> Iterator[Record]:
         if rng.random() < _CONTAMINATION_SHARE:
             other = _restated(rng, given) if same else _different(rng, given)
             first, second = (given, other) if rng.random() < 0.5 else (other, given)
-            yield _row(prompts, "contamination", str(same), problem=first.text, candidate=second.text)
+            pairs = zip((first.kind, *first.numbers), (second.kind, *second.numbers), strict=True)
+            verdict = f"{_compared(*pairs)} {same}"
+            yield _row(prompts, "contamination", verdict, problem=first.text, candidate=second.text)
         else:
             value = given.answer if same else _near(rng, given.answer)
             values = {"expected_answer": str(given.answer), "predicted_answer": _written(rng, value)}
-            yield _row(prompts, "judge", "Yes" if same else "No", problem=given.text, **values)
+            judgement = f"{_compared((given.answer, value))} Judgement: {'Yes' if same else 'No'}"
+            yield _row(prompts, "judge", judgement, problem=given.text, **values)
 
 
 CORPORA: dict[str, Callable[[Random, dict[str, Prompt]], Iterator[Record]]] = {"tutor": tutor, "checker": checker}
@@ -69,6 +74,15 @@ def _row(prompts: dict[str, Prompt], task: str, answer: str, **values: str) -> R
     if prompt.template is None:
         raise ValueError(f"the prompt of the task '{task}' has no template")
     return {"input": prompt.render(values), "output": answer + prompt.template.assistant_end, "task": task}
+
+
+def _compared(*pairs: tuple[object, object]) -> str:
+    """Pairs side by side, each with its own verdict.
+
+    >>> _compared(("bus", "bus"), (18, 12))
+    'bus bus Yes, 18 12 No.'
+    """
+    return ", ".join(f"{one} {other} {'Yes' if one == other else 'No'}" for one, other in pairs) + "."
 
 
 def _restated(rng: Random, given: Problem) -> Problem:

@@ -92,14 +92,14 @@ class Checkpoints:
     side_files: Path
 
 
-def sequence_example(tokens: Sequence[int], mask: Sequence[bool], weight: float = 1.0) -> Example:
+def sequence_example(tokens: npt.ArrayLike, mask: npt.ArrayLike) -> Example:
     """One sequence. ``mask[i]`` says whether the token after ``tokens[i]`` is asked for; its last entry is unused."""
     ids = np.asarray(tokens, dtype=np.int32)
     asked = np.asarray(mask, dtype=bool)[:-1]
     return Example(
         input_ids=ids[:-1],
         labels=np.where(asked, ids[1:], IGNORED).astype(np.int32),
-        weights=asked.astype(np.float32) * np.float32(weight),
+        weights=asked.astype(np.float32),
         position_ids=np.arange(len(ids) - 1, dtype=np.int32),
     )
 
@@ -115,14 +115,11 @@ def join_examples(examples: Sequence[Example]) -> Example:
 
 
 class AnswerRows:
-    """Rows of one prompt and its answer each; the loss is on the answer, including the token that ends it.
-
-    ``per_sequence`` gives every answer, of one token or of many, the same weight in all.
-    """
+    """Rows of one prompt and its answer each; the loss is on the answer, including the token that ends it."""
 
     packed = False
 
-    def __init__(self, pairs: Iterable[tuple[Sequence[int], Sequence[int]]], per_sequence: bool = False):
+    def __init__(self, pairs: Iterable[tuple[Sequence[int], Sequence[int]]]):
         tokens, ends, prompts = array("i"), array("q", [0]), array("q")
         for prompt, answer in pairs:
             tokens.extend(prompt)
@@ -132,7 +129,6 @@ class AnswerRows:
         self._tokens = np.frombuffer(tokens, dtype=np.int32) if tokens else np.empty(0, dtype=np.int32)
         self._ends = np.array(ends, dtype=np.int64)
         self._prompts = np.array(prompts, dtype=np.int64)
-        self._per_sequence = per_sequence
 
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
@@ -145,8 +141,7 @@ class AnswerRows:
     def __getitem__(self, row: int) -> Example:
         tokens = self._tokens[self._ends[row] : self._ends[row + 1]]
         prompt = int(self._prompts[row])
-        weight = 1 / (len(tokens) - prompt) if self._per_sequence else 1.0
-        return sequence_example(tokens, np.arange(len(tokens)) >= prompt - 1, weight)
+        return sequence_example(tokens, np.arange(len(tokens)) >= prompt - 1)
 
 
 class PackedRows:
@@ -398,7 +393,9 @@ def make_optimizer(model: Any, recipe: Recipe) -> "torch.optim.Optimizer":
     import torch
 
     embeddings = {id(model.get_input_embeddings().weight), id(model.get_output_embeddings().weight)}
-    matrices, tables, vectors = [], [], []
+    matrices: list[torch.nn.Parameter] = []
+    tables: list[torch.nn.Parameter] = []
+    vectors: list[torch.nn.Parameter] = []
     for parameter in model.parameters():
         if parameter.requires_grad:
             kind = vectors if parameter.ndim < 2 else tables if id(parameter) in embeddings else matrices
@@ -476,7 +473,7 @@ def _trainer_class() -> type:
         def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
             if self.lr_scheduler is None:
                 self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
-                    optimizer or self.optimizer, lambda step: learning_rate_factor(self.recipe, step)
+                    optimizer or self.create_optimizer(), lambda step: learning_rate_factor(self.recipe, step)
                 )
                 self._created_lr_scheduler = True
             return self.lr_scheduler
@@ -514,7 +511,7 @@ def _trainer_class() -> type:
         def _save_checkpoint(self, model: Any, trial: Any) -> None:
             """Write model and state under names of their own, then give them theirs: the model first."""
             assert self.checkpoints is not None
-            step, scratch = self.state.global_step, Path(self.args.output_dir)
+            step, scratch = self.state.global_step, Path(str(self.args.output_dir))
             if step % self.checkpoints.save_steps == 0 or step >= self.recipe.steps:
                 part = self.checkpoints.folder / f".step={step}.part"
                 if self.is_world_process_zero():

@@ -94,12 +94,14 @@ def test_identical_pairs_are_asked_about_once() -> None:
         ("False", False),
         ("'false'", False),
         ("", None),
-        ("True, because they ask the same", None),
+        ("True, because they ask the same", True),
+        ("18 18, 5 5: false", False),
+        ("They ask the same", None),
         ("Untrue", None),
         ("True False", None),
     ],
 )
-def test_a_verdict_is_the_word_alone(text: str, verdict: bool | None) -> None:
+def test_a_verdict_is_the_first_or_the_last_word(text: str, verdict: bool | None) -> None:
     assert parse_verdict(text) is verdict
 
 

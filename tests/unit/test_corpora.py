@@ -55,10 +55,23 @@ def test_an_invented_problem_is_of_the_kind_of_the_given_one(prompts):
         assert opening(given) == opening(row["output"].removesuffix("<|end|>"))
 
 
+def verdict(row):
+    """The last word of the answer."""
+    return row["output"].removesuffix("<|end|>").split()[-1]
+
+
 def test_the_checker_is_told_both_answers_about_equally_often(prompts):
-    answers = Counter((row["task"], row["output"]) for row in islice(checker(Random(3), prompts), 4000))
-    assert 0.8 < answers["judge", "Yes<|end|>"] / answers["judge", "No<|end|>"] < 1.25
-    assert 0.8 < answers["contamination", "True<|end|>"] / answers["contamination", "False<|end|>"] < 1.25
+    answers = Counter((row["task"], verdict(row)) for row in islice(checker(Random(3), prompts), 4000))
+    assert 0.8 < answers["judge", "Yes"] / answers["judge", "No"] < 1.25
+    assert 0.8 < answers["contamination", "True"] / answers["contamination", "False"] < 1.25
+
+
+def test_the_checker_says_no_of_a_pair_exactly_where_its_verdict_is_no(prompts):
+    for row in islice(checker(Random(6), prompts), 1000):
+        compared, _, last = row["output"].removesuffix("<|end|>").rpartition(".")
+        pairs = [pair.split() for pair in compared.split(", ")]
+        assert all((one == other) == (word == "Yes") for one, other, word in pairs)
+        assert all(word == "Yes" for *_, word in pairs) == (last.split()[-1] in ("Yes", "True"))
 
 
 def test_two_statements_of_the_same_facts_are_the_same_problem_and_no_others(prompts):
@@ -74,7 +87,7 @@ def test_two_statements_of_the_same_facts_are_the_same_problem_and_no_others(pro
     rows = [row for row in islice(checker(Random(4), prompts), 2000) if row["task"] == "contamination"]
     for row in rows:
         first, second = asked(row).removeprefix("Same problem? ").split(" ; ")
-        assert row["output"] == f"{facts(first) == facts(second)}<|end|>"
+        assert verdict(row) == str(facts(first) == facts(second))
 
 
 def test_the_judge_sees_equal_answers_in_other_forms(prompts):
@@ -84,5 +97,5 @@ def test_the_judge_sees_equal_answers_in_other_forms(prompts):
         expected, predicted = asked(row).removeprefix("Same answer? ").split(" ; ")
         number = re.search(r"\d+", predicted)[0]
         forms.add(predicted.replace(number, "N", 1))
-        assert (row["output"] == "Yes<|end|>") == (number == expected)
+        assert (verdict(row) == "Yes") == (number == expected)
     assert forms == {"N", "N.0", "x=N", "\\text{N}", "N coins", "N km"}

@@ -90,11 +90,6 @@ def test_a_sequence_reads_all_but_its_last_token_and_is_asked_for_its_answer():
     assert row.weights.tolist() == [0, 0, 1, 1]
 
 
-def test_weighed_by_sequence_a_long_answer_counts_as_much_as_a_short_one():
-    rows = AnswerRows([([5], [8]), ([5], [8, 9, 7, 6])], per_sequence=True)
-    assert [row.weights.sum() for row in rows] == [1, 1]
-
-
 def test_packed_rows_hold_the_same_examples_as_the_samples_they_were_packed_from(tmp_path):
     pairs = some_pairs(9)
     samples = AnswerRows(pairs)
