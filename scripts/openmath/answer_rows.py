@@ -87,13 +87,13 @@ def read_block(path: Path, block: Block) -> Generator[Record, None, None]:
 
 
 def sampled_blocks(path: Path, num_seeds: int) -> list[Block]:
-    """The blocks of the sampled files, seeds 0 to ``num_seeds - 1``.
+    """The blocks of the sampled files, seeds 0 to ``num_seeds - 1``; none where there were no problems.
 
     Raises:
         RecordError: another set of seeds stands in the file.
     """
     blocks = [block for block in read_blocks(path) if block.seed is not None]
-    if [block.seed for block in blocks] != list(range(num_seeds)):
+    if blocks and [block.seed for block in blocks] != list(range(num_seeds)):
         raise RecordError(
             f"{path} holds the seeds {[block.seed for block in blocks]}; asked for are 0 to {num_seeds - 1}, in order"
         )

@@ -124,3 +124,14 @@ def test_blocks_are_found_by_their_place(tmp_path: Path) -> None:
         (None, 0, 3), (0, 3, 3), (1, 6, 3), (2, 9, 3), (3, 12, 3),
     ]  # fmt: skip
     assert [row["predicted_answer"] for row in read_block(tmp_path / "answers.jsonl", blocks[3])] == ["0.5", None, "8"]
+
+
+def test_where_there_were_no_problems_there_is_no_winner(tmp_path: Path) -> None:
+    answers, majority = tmp_path / "answers.jsonl", tmp_path / "majority.jsonl"
+    answers.write_bytes(b"")
+    counts = tmp_path / "counts.json"
+    vote_answers.main(
+        ["--answers", str(answers), "--num-seeds", "4", "--majority", str(majority), "--counts", str(counts)]
+    )
+    assert majority.read_bytes() == b""
+    assert json.loads(counts.read_text())["rows_in"] == 0

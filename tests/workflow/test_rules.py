@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -97,3 +98,11 @@ def test_the_readme_draws_the_rules_as_they_depend_on_each_other(root: Path, tmp
     depends = {(names[one], names[other]) for one, other in re.findall(r"(id\d+) --> (id\d+)", done.stdout)}
     drawn = set(re.findall(r"^    (\w+) --> (\w+)$", (root / "README.md").read_text(), flags=re.MULTILINE))
     assert drawn == depends
+
+
+@pytest.mark.parametrize(("env", "extras"), [("core", []), ("torch", ["demo"])])
+def test_an_environment_has_the_pins_of_the_package(env: str, extras: list[str], root: Path) -> None:
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    pins = project["dependencies"] + [pin for extra in extras for pin in project["optional-dependencies"][extra]]
+    (pip,) = [item["pip"] for item in yaml.safe_load((root / f"envs/{env}.yaml").read_text())["dependencies"][2:]]
+    assert sorted(pip) == sorted(pins)
