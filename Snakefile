@@ -31,4 +31,5 @@ rule all:
 
 
 onstart:
+    hold_results()
     write_merged_config()

@@ -1,5 +1,6 @@
 """What all stages share: the checked configuration and the wildcards."""
 
+import fcntl
 import json
 import os
 import re
@@ -22,6 +23,10 @@ check_config(config, ROOT / "config/schemas/config.schema.yaml")
 
 # Jobs run the Python that runs Snakemake, also where its environment was not activated.
 os.environ |= {"PATH": os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()])}
+
+
+# Open as long as this process lives.
+held_locks = []
 
 
 wildcard_constraints:

@@ -8,7 +8,8 @@ Writes  --checkpoints  a model folder step={n} every --save-steps steps and at t
         --output       {"leg", "step", "finished", "checkpoints"}, last
 
 A leg that is killed is simply run again: it goes on from the last state that was saved. A leg that ends no further than
-the leg before it fails. Under ``torchrun`` the processes share each global batch.
+the leg before it fails. Under
+``torchrun ... -- scripts/train_leg.py ...`` the processes share each global batch.
 """
 
 import argparse

@@ -10,7 +10,7 @@ A packed row goes in with its restarting ``position_ids``, without an attention 
 transformers keeps the sequences apart. With its default ``use_cache=True`` they silently read each other. Rows that are
 not packed are padded on the right under the plain causal mask, which is cheaper and as right.
 
-The loss is the sum over the answer tokens of a global batch, divided by their number (or by their weights), however the
+The loss is the sum over the answer tokens of a global batch, divided by their number, however the
 batch is cut into micro-batches and processes. The order of the rows follows from the seed alone and is laid out before
 the first step, so that a resumed run goes on with the batch at which it stopped.
 """
@@ -51,11 +51,10 @@ Ints = npt.NDArray[np.int32]
 
 @dataclass(frozen=True)
 class Example:
-    """One row of a batch; the four arrays have one entry for each token that is read."""
+    """One row of a batch; the three arrays have one entry for each token that is read."""
 
     input_ids: Ints
     labels: Ints
-    weights: npt.NDArray[np.float32]
     position_ids: Ints
 
 
@@ -99,7 +98,6 @@ def sequence_example(tokens: npt.ArrayLike, mask: npt.ArrayLike) -> Example:
     return Example(
         input_ids=ids[:-1],
         labels=np.where(asked, ids[1:], IGNORED).astype(np.int32),
-        weights=asked.astype(np.float32),
         position_ids=np.arange(len(ids) - 1, dtype=np.int32),
     )
 
@@ -109,7 +107,6 @@ def join_examples(examples: Sequence[Example]) -> Example:
     return Example(
         np.concatenate([example.input_ids for example in examples]),
         np.concatenate([example.labels for example in examples]),
-        np.concatenate([example.weights for example in examples]),
         np.concatenate([example.position_ids for example in examples]),
     )
 
@@ -204,19 +201,16 @@ def collate(examples: Sequence[Example], packed: bool) -> "dict[str, torch.Tenso
     shape = (len(examples), length)
     input_ids = np.zeros(shape, dtype=np.int64)
     labels = np.full(shape, IGNORED, dtype=np.int64)
-    weights = np.zeros(shape, dtype=np.float32)
     positions = np.zeros(shape, dtype=np.int64)
     for row, example in enumerate(examples):
         end = len(example.input_ids)
         input_ids[row, :end] = example.input_ids
         labels[row, :end] = example.labels
-        weights[row, :end] = example.weights
         positions[row, :end] = example.position_ids
         positions[row, end:] = np.arange(length - end)
     batch = {
         "input_ids": torch.from_numpy(input_ids),
         "labels": torch.from_numpy(labels),
-        "weights": torch.from_numpy(weights),
         "num_tokens": torch.tensor([len(example.input_ids) for example in examples]),
     }
     if packed:
@@ -300,6 +294,7 @@ def train(
     Returns:
         The number of steps that the model has now been trained for, and the log ({"step", "loss", "learning_rate"}).
     """
+    import torch
     from transformers import PrinterCallback, TrainingArguments
 
     world = int(os.environ.get("WORLD_SIZE", "1"))
@@ -320,6 +315,7 @@ def train(
         learning_rate=recipe.learning_rate,
         max_grad_norm=recipe.clip,
         bf16=recipe.precision == "bf16",
+        use_cpu=not torch.cuda.is_available(),
         seed=recipe.seed,
         logging_steps=recipe.log_steps,
         logging_nan_inf_filter=False,
@@ -328,6 +324,8 @@ def train(
         report_to="none",
         remove_unused_columns=False,
     )
+    if arguments.world_size != world:
+        raise RuntimeError(f"{world} processes were started, but transformers sees {arguments.world_size}")
     trainer = _trainer_class()(
         recipe,
         checkpoints,
@@ -480,7 +478,7 @@ def _trainer_class() -> type:
 
         def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> torch.Tensor:
             self._tokens += sum(int(batch["num_tokens"].sum()) for batch in batch_samples)
-            total = torch.stack([batch["weights"].sum() for batch in batch_samples]).sum().to(device)
+            total = torch.stack([(batch["labels"] != IGNORED).sum() for batch in batch_samples]).sum().to(device)
             return self.accelerator.gather(total).sum()
 
         def compute_loss(
@@ -489,9 +487,9 @@ def _trainer_class() -> type:
             names = ("input_ids", "position_ids")
             logits = model(**{name: inputs[name] for name in names if name in inputs}, use_cache=False).logits
             asked = inputs["labels"] != IGNORED
-            losses = torch.nn.functional.cross_entropy(logits[asked].float(), inputs["labels"][asked], reduction="none")
+            loss = torch.nn.functional.cross_entropy(logits[asked].float(), inputs["labels"][asked], reduction="sum")
             # Processes average their gradients, so each multiplies by their number to make a sum of it.
-            return (losses * inputs["weights"][asked]).sum() / num_items_in_batch * self.accelerator.num_processes
+            return loss / num_items_in_batch * self.accelerator.num_processes
 
         def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
             super().log(logs, start_time)

@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -25,25 +28,25 @@ def data(tmp_path_factory):
     return path
 
 
+def arguments(folder, data, base_model, number):
+    previous = ["--previous", str(folder / f"legs/{number - 1}.json")] if number > 1 else []
+    return [
+        *("--run", "student", "--leg", str(number), *previous, "--output", str(folder / f"legs/{number}.json")),
+        *("--base-model", str(base_model), "--data", str(data), "--unpacked"),
+        *("--work", str(folder / "work"), "--checkpoints", str(folder / "checkpoints")),
+        *("--steps", "6", "--save-steps", "2", "--micro-batch-size", "2", "--global-batch-size", "4"),
+        *("--learning-rate", "1e-3", "--min-learning-rate", "1e-4", "--schedule", "cosine"),
+        *("--warmup-steps", "1", "--optimizer", "adamw", "--weight-decay", "0.01", "--seed", "1"),
+    ]
+
+
 @pytest.fixture
 def leg(tmp_path, data, tiny_model):
     """Run a leg in ``tmp_path`` and return what it wrote."""
 
     def run(number, *options):
-        previous = ["--previous", str(tmp_path / f"legs/{number - 1}.json")] if number > 1 else []
-        output = tmp_path / f"legs/{number}.json"
-        train_leg.main(
-            [
-                *("--run", "student", "--leg", str(number), *previous, "--output", str(output)),
-                *("--base-model", str(tiny_model), "--data", str(data), "--unpacked"),
-                *("--work", str(tmp_path / "work"), "--checkpoints", str(tmp_path / "checkpoints")),
-                *("--steps", "6", "--save-steps", "2", "--micro-batch-size", "2", "--global-batch-size", "4"),
-                *("--learning-rate", "1e-3", "--min-learning-rate", "1e-4", "--schedule", "cosine"),
-                *("--warmup-steps", "1", "--optimizer", "adamw", "--weight-decay", "0.01", "--seed", "1"),
-                *options,
-            ]
-        )
-        return json.loads(output.read_text())
+        train_leg.main([*arguments(tmp_path, data, tiny_model, number), *options])
+        return json.loads((tmp_path / f"legs/{number}.json").read_text())
 
     return run
 
@@ -97,6 +100,23 @@ def test_rows_longer_than_the_model_reads_are_left_out(data, tiny_model):
     longest = int(lengths.max())
     assert len(read_answer_rows(data, tokenizer, longest - 1)) == 20
     assert len(read_answer_rows(data, tokenizer, longest - 2)) == int((lengths < longest).sum())
+
+
+@pytest.mark.slow
+def test_two_processes_share_a_batch_and_end_with_the_weights_of_one(leg, tmp_path, data, tiny_model, root):
+    import torch
+    from safetensors.torch import load_file
+
+    leg(1)
+    command = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--", str(root / "scripts/train_leg.py")]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    subprocess.run(
+        [sys.executable, *command, *arguments(tmp_path / "two", data, tiny_model, 1)], env=environment, check=True
+    )
+    one, two = (load_file(folder / "checkpoints/step=6/model.safetensors") for folder in (tmp_path, tmp_path / "two"))
+    assert json.loads((tmp_path / "two/legs/1.json").read_text())["checkpoints"] == [2, 4, 6]
+    for name in one:
+        torch.testing.assert_close(one[name], two[name], rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize(("number", "previous"), [("1", ["--previous", "legs/0.json"]), ("2", [])])

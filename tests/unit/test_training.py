@@ -87,7 +87,6 @@ def test_a_sequence_reads_all_but_its_last_token_and_is_asked_for_its_answer():
     (row,) = AnswerRows([([5, 6, 7], [8, 9])])
     assert row.input_ids.tolist() == [5, 6, 7, 8]
     assert row.labels.tolist() == [IGNORED, IGNORED, 8, 9]
-    assert row.weights.tolist() == [0, 0, 1, 1]
 
 
 def test_packed_rows_hold_the_same_examples_as_the_samples_they_were_packed_from(tmp_path):
@@ -104,7 +103,7 @@ def test_packed_rows_hold_the_same_examples_as_the_samples_they_were_packed_from
     assert len(packed) == 3
     for number in range(3):
         together = join_examples([samples[item] for item in np.flatnonzero(row_of == number)])
-        for field in ("input_ids", "labels", "weights", "position_ids"):
+        for field in ("input_ids", "labels", "position_ids"):
             assert getattr(packed[number], field).tolist() == getattr(together, field).tolist()
 
 
@@ -113,7 +112,6 @@ def test_the_end_of_a_padded_row_is_a_document_of_its_own():
     batch = collate([two, sequence_example([4, 4, 4, 4, 4, 4], [True] * 6)], packed=True)
     assert batch["position_ids"][0].tolist() == [0, 1, 0, 0, 1]
     assert batch["labels"][0].tolist() == [6, 7, 9, IGNORED, IGNORED]
-    assert batch["weights"][0].tolist() == [1, 1, 1, 0, 0]
 
 
 # Packing and attention
@@ -193,6 +191,17 @@ def test_the_first_loss_is_the_mean_over_the_answer_tokens_of_the_global_batch(t
             count += len(answer)
     _, log = train(model, AnswerRows(pairs), recipe(steps=1), tmp_path / "scratch")
     assert losses(log) == pytest.approx([total / count], abs=1e-4)
+
+
+def test_in_bf16_the_losses_are_about_the_same_and_the_weights_stay_fp32(tmp_path):
+    import torch
+
+    rows, model = AnswerRows(some_pairs(20)), new_model()
+    _, fine = train(new_model(), rows, recipe(steps=3), tmp_path / "scratch")
+    _, coarse = train(model, rows, recipe(steps=3, precision="bf16"), tmp_path / "scratch")
+    assert losses(coarse) != losses(fine)
+    assert losses(coarse) == pytest.approx(losses(fine), rel=0.05)
+    assert {tensor.dtype for tensor in model.parameters()} == {torch.float32}
 
 
 def test_every_row_comes_once_before_any_comes_again():

@@ -1,5 +1,6 @@
 """The workflow as a whole: it plans in every configuration, and every rule is documented, logged and mapped."""
 
+import fcntl
 import re
 import subprocess
 import sys
@@ -106,3 +107,15 @@ def test_an_environment_has_the_pins_of_the_package(env: str, extras: list[str],
     pins = project["dependencies"] + [pin for extra in extras for pin in project["optional-dependencies"][extra]]
     (pip,) = [item["pip"] for item in yaml.safe_load((root / f"envs/{env}.yaml").read_text())["dependencies"][2:]]
     assert sorted(pip) == sorted(pins)
+
+
+def test_two_runs_do_not_write_to_the_same_results(root: Path, tmp_path: Path) -> None:
+    elsewhere = f"pathvars={{results: {tmp_path}, resources: {tmp_path}, logs: {tmp_path}, benchmarks: {tmp_path}}}"
+    target = str(tmp_path / "datasets/shop/test.jsonl")
+    arguments = ("--profile", "profiles/demo", "--config", elsewhere, "--", target)
+    with open(tmp_path / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        refused = snakemake(*arguments, root=root)
+    assert refused.returncode != 0
+    assert f"another run is at work in {tmp_path}" in refused.stderr + refused.stdout
+    assert snakemake(*arguments, root=root).returncode == 0
