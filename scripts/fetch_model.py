@@ -1,8 +1,8 @@
 """Fetch a model into a folder in Hugging Face layout.
 
-Reads   a snapshot of the Hugging Face hub (its cache, token, endpoint and offline settings are honoured), the files
-        that a Python package carries, or a folder of this machine; the last two are linked, not copied.
-Writes  the folder of the manifest, then the manifest: source, revision and the sha256 of every file.
+Reads   a snapshot in the cache of the Hugging Face hub, downloaded first where it is not there (cache, token, endpoint
+        and offline settings of the hub are honoured), the files that a Python package carries, or a folder.
+Writes  links to the files, in the folder of the manifest, then the manifest: source, revision and every file's sha256.
 """
 
 import argparse
@@ -15,22 +15,17 @@ from openmath.manifests import MANIFEST, write_folder_manifest
 
 log = logging.getLogger("fetch_model")
 
-WEIGHTS = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
+FILES = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
+"""What of a repository is a model: its weights in one format, its configuration and its tokenizer."""
 
 
-def fetch_from_hub(repository: str, revision: str, folder: Path) -> str:
-    """Download a snapshot without duplicate weight formats; return the commit that the revision names."""
-    from huggingface_hub import HfApi, snapshot_download
+def snapshot_folder(repository: str, revision: str) -> Path:
+    """Download a snapshot into the hub's cache (or find it there); the folder's name is the commit."""
+    from huggingface_hub import snapshot_download
 
-    commit = HfApi().model_info(repository, revision=revision).sha
-    snapshot_download(
-        repository,
-        revision=commit,
-        local_dir=folder,
-        allow_patterns=[*WEIGHTS, *(f"*/{pattern}" for pattern in WEIGHTS)],
-        ignore_patterns=["original/*", "onnx/*", "openvino/*"],
-    )
-    return str(commit)
+    patterns = [*FILES, *(f"*/{pattern}" for pattern in FILES)]
+    ignored = ["original/*", "onnx/*", "openvino/*"]
+    return Path(snapshot_download(repository, revision=revision, allow_patterns=patterns, ignore_patterns=ignored))
 
 
 def link_files(source: Path, folder: Path) -> None:
@@ -73,10 +68,9 @@ def main(argv: list[str] | None = None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     facts = {"source": args.source}
     if args.source == "hub":
-        facts |= {
-            "repository": args.repository,
-            "revision": fetch_from_hub(args.repository, args.revision, folder),
-        }
+        snapshot = snapshot_folder(args.repository, args.revision)
+        link_files(snapshot, folder)
+        facts |= {"repository": args.repository, "revision": snapshot.name}
     elif args.source == "package":
         link_files(package_folder(args.package, args.subfolder), folder)
         facts |= {"package": args.package, "version": importlib.metadata.version(args.package)}

@@ -1,6 +1,9 @@
 """Models of packages and folders are linked; what is no model is refused."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,6 +25,23 @@ def test_a_folder_of_this_machine_is_linked_with_its_subfolders(tmp_path: Path) 
     assert (manifest.parent / "1_Pooling/config.json").resolve() == source / "1_Pooling/config.json"
     assert set(json.loads(manifest.read_text())["files"]) == {"config.json", "1_Pooling/config.json"}
     assert not (source / "manifest.json").exists()
+
+
+def test_a_snapshot_in_the_cache_of_the_hub_is_used_without_network(root: Path, tmp_path: Path) -> None:
+    repository, commit = tmp_path / "cache/models--owner--name", "0123456789abcdef0123456789abcdef01234567"
+    model_folder(repository / "snapshots" / commit)
+    (repository / "refs").mkdir()
+    (repository / "refs/main").write_text(commit)
+    manifest, options = tmp_path / "hf/manifest.json", ["--source", "hub", "--repository", "owner/name"]
+    subprocess.run(
+        [sys.executable, "scripts/fetch_model.py", *options, "--manifest", str(manifest)],
+        cwd=root,
+        env={**os.environ, "HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": str(tmp_path / "cache")},
+        check=True,
+    )
+    facts = json.loads(manifest.read_text())
+    assert (facts["repository"], facts["revision"]) == ("owner/name", commit)
+    assert set(facts["files"]) == {"config.json", "1_Pooling/config.json"}
 
 
 def test_a_package_gives_its_model_and_its_version(tmp_path: Path) -> None:
