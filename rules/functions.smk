@@ -1,4 +1,4 @@
-"""Functions for the rules. They say which code a job depends on, which options it gets and which files the configuration asks for."""
+"""Functions for the rules: the code a job depends on, its options, and the files that the configuration asks for."""
 
 
 def one_of(names):
