@@ -25,10 +25,6 @@ check_config(config, ROOT / "config/schemas/config.schema.yaml")
 os.environ |= {"PATH": os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()])}
 
 
-# Open as long as this process lives.
-held_locks = []
-
-
 wildcard_constraints:
     dataset=one_of(config["datasets"]),
     benchmark=one_of(config["datasets"]),

@@ -73,7 +73,7 @@ rule check_contamination:
         server=stage_server("contamination"),
         sampling=sampling("contamination"),
         both_ways=quote_options({"both_ways": config["contamination"]["both_ways"]}),
-        template=lambda wildcards, input: quote_options({"template": input.template or None}),
+        template=option_of("template"),
         work=path("<results>/work/contamination"),
     shell:
         """

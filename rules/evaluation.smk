@@ -33,7 +33,7 @@ use rule augment_solutions as evaluate_greedy with:
         server=lambda wildcards: server_options(wildcards.model),
         sampling=sampling("evaluation", "greedy"),
         seed="",
-        template=lambda wildcards, input: quote_options({"template": input.template or None}),
+        template=option_of("template"),
         examples="",
         work=path("<results>/work/evaluation/{model}/{benchmark}/greedy"),
 
@@ -50,7 +50,7 @@ use rule evaluate_greedy as evaluate_samples with:
         server=lambda wildcards: server_options(wildcards.model),
         sampling=sampling("evaluation"),
         seed=lambda wildcards: f"--seed {wildcards.seed}",
-        template=lambda wildcards, input: quote_options({"template": input.template or None}),
+        template=option_of("template"),
         examples="",
         work=path("<results>/work/evaluation/{model}/{benchmark}/rs{seed}"),
 
@@ -135,7 +135,7 @@ rule judge_answers:
         kind="greedy",
         server=stage_server("judge"),
         sampling=sampling("judge"),
-        template=lambda wildcards, input: quote_options({"template": input.template or None}),
+        template=option_of("template"),
         work=path("<results>/work/evaluation/{model}/{benchmark}/judge"),
     shell:
         """
@@ -177,7 +177,7 @@ use rule judge_answers as judge_majority with:
         kind="majority",
         server=stage_server("judge"),
         sampling=sampling("judge"),
-        template=lambda wildcards, input: quote_options({"template": input.template or None}),
+        template=option_of("template"),
         work=path("<results>/work/evaluation/{model}/{benchmark}/judge-majority"),
 
 
@@ -204,12 +204,8 @@ rule compute_metrics:
         runtime=60,
     params:
         samples=lambda wildcards: samples_of(wildcards.model),
-        majority=lambda wildcards, input: quote_options(
-            {
-                "majority": input.majority or None,
-                "judged_majority": input.judged_majority or None,
-            }
-        ),
+        majority=option_of("majority"),
+        judged_majority=option_of("judged_majority"),
     shell:
         """
         python {input.script[0]:q} \
@@ -219,6 +215,7 @@ rule compute_metrics:
             --num-samples {params.samples} \
             --judged {input.judged:q} \
             {params.majority} \
+            {params.judged_majority} \
             --metrics {output.metrics:q} \
             --table {output.table:q} \
             >{log:q} 2>&1

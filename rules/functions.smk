@@ -25,12 +25,11 @@ def hold_results():
     """Hold the results folder for this run, in place of Snakemake's own lock: a run that is killed lets go by dying."""
     lock = Path(path("<results>/.lock"))
     lock.parent.mkdir(parents=True, exist_ok=True)
-    handle = open(lock, "w")
+    held = os.open(lock, os.O_CREAT | os.O_WRONLY)  # a bare descriptor stays open as long as this process lives
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise WorkflowError(f"another run is at work in {lock.parent}; wait for it, or end it") from None
-    held_locks.append(handle)
 
 
 def write_merged_config():
@@ -48,6 +47,11 @@ def quote_options(options):
         if value is not True:
             words += [str(item) for item in value] if isinstance(value, list) else [str(value)]
     return shlex.join(words)
+
+
+def option_of(name):
+    """Params function: the option that names the input file of this name; nothing where the rule has none."""
+    return lambda wildcards, input: quote_options({name: input.get(name) or None})
 
 
 # Models: where their files are and how they are asked.

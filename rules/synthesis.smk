@@ -39,8 +39,8 @@ rule augment_solutions:
         server=stage_server("solution_augmentation"),
         sampling=sampling("solution_augmentation"),
         seed=lambda wildcards: f"--seed {wildcards.seed}",
-        template=lambda wildcards, input: quote_options({"template": input.template or None}),
-        examples=lambda wildcards, input: quote_options({"examples": input.examples or None}),
+        template=option_of("template"),
+        examples=option_of("examples"),
         work=path("<results>/work/solution-augmentation/{dataset}/rs{seed}"),
     shell:
         """
@@ -85,8 +85,8 @@ use rule augment_solutions as augment_problems with:
         server=stage_server("problem_augmentation"),
         sampling=sampling("problem_augmentation"),
         seed=lambda wildcards: f"--seed {wildcards.seed}",
-        template=lambda wildcards, input: quote_options({"template": input.template or None}),
-        examples=lambda wildcards, input: quote_options({"examples": input.examples or None}),
+        template=option_of("template"),
+        examples=option_of("examples"),
         work=path("<results>/work/problem-augmentation/{dataset}/rs{seed}"),
 
 
@@ -152,8 +152,8 @@ use rule augment_solutions as solve_new_problems with:
         server=stage_server("new_problems_solution_augmentation"),
         sampling=sampling("new_problems_solution_augmentation"),
         seed=lambda wildcards: f"--seed {wildcards.seed}",
-        template=lambda wildcards, input: quote_options({"template": input.template or None}),
-        examples=lambda wildcards, input: quote_options({"examples": input.examples or None}),
+        template=option_of("template"),
+        examples=option_of("examples"),
         work=path("<results>/work/new-problems-solution-augmentation/{dataset}/problem-set{i}/rs{seed}"),
 
 

@@ -30,7 +30,7 @@ checkpoint train_leg:
         runtime=240,
         margin=lookup("margins/training", within=config),
     params:
-        previous=lambda wildcards, input: quote_options({"previous": input.previous or None}),
+        previous=option_of("previous"),
         base_model=lambda wildcards, input: os.path.dirname(input.base_model),
         data=lambda wildcards, input: (
             f"--{'unpacked' if input.data[0].endswith('.jsonl') else 'packed'} "
