@@ -45,6 +45,7 @@ rule prepare_sft_data:
                     "max_solution_tokens",
                     "max_problem_tokens",
                     "drop_multi_boxed",
+                    "trim_prefix",
                     "trim_solutions",
                     "shuffle_seed",
                 )
