@@ -14,7 +14,9 @@ configfile: "config/config.yaml"
 
 include: "rules/common.smk"
 include: "rules/datasets.smk"
+include: "rules/prompts.smk"
 include: "rules/models.smk"
+include: "rules/conversion.smk"
 include: "rules/synthesis.smk"
 include: "rules/contamination.smk"
 include: "rules/sft.smk"
@@ -31,5 +33,6 @@ rule all:
 
 
 onstart:
+    check_secrets()
     hold_results()
     write_merged_config()

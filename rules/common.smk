@@ -11,15 +11,21 @@ from pathlib import Path
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "scripts"))
 
+from huggingface_hub import get_token
+from huggingface_hub.constants import HF_HUB_OFFLINE
 from openmath.config import check_config
 from openmath.dependencies import imported_modules
+from openmath.engines import parallel_options
 from openmath.records import write_json
+from openmath.snakemake_fixes import look_behind_ancient_inputs
+from openmath.sources import read_registry
 
 
 include: "functions.smk"
 
 
-check_config(config, ROOT / "config/schemas/config.schema.yaml")
+check_config(config, ROOT)
+look_behind_ancient_inputs()
 
 # Jobs run the Python that runs Snakemake, also where its environment was not activated.
 os.environ |= {"PATH": os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()])}
@@ -36,3 +42,5 @@ wildcard_constraints:
     i=r"\d+",
     leg=r"\d+",
     capacity=r"\d+",
+    tp=r"\d+",
+    pp=r"\d+",

@@ -28,7 +28,7 @@ rule retrieve_similar:
         runtime=240,
     params:
         benchmarks=[f"{name}={path(file)}" for name, file in benchmarks_to_protect().items()],
-        model=lambda wildcards, input: os.path.dirname(input.model),
+        model=folder_of("model"),
         top_k=lookup("contamination/top_k", within=config),
         min_similarity=lookup("contamination/min_similarity", within=config),
     shell:
@@ -65,19 +65,17 @@ rule check_contamination:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        **stage_resources("contamination"),
         runtime=240,
-        concurrency=stage_concurrency("contamination"),
-        margin=lookup("margins/generation", within=config),
     params:
         server=stage_server("contamination"),
         sampling=sampling("contamination"),
         both_ways=quote_options({"both_ways": config["contamination"]["both_ways"]}),
-        template=option_of("template"),
+        template=template_option("contamination"),
         work=path("<results>/work/contamination"),
     shell:
         """
-        python {input.script[0]:q} \
+        python {input.script:q} \
             --retrieved {input.retrieved:q} \
             --output {output.checked:q} \
             --counts {output.counts:q} \

@@ -13,7 +13,7 @@ use rule augment_solutions as evaluate_greedy with:
     input:
         script=script_alone("generate.py"),
         problems="<resources>/datasets/{benchmark}/test.jsonl",
-        model=lambda wildcards: model_manifest(wildcards.model),
+        model=lambda wildcards: served_manifest(wildcards.model),
         prompt=config["evaluation"]["prompt"],
         template=optional_file(config["evaluation"]["template"]),
         examples=[],
@@ -24,16 +24,16 @@ use rule augment_solutions as evaluate_greedy with:
         "<logs>/evaluate_greedy/{model}-{benchmark}.log",
     benchmark:
         "<benchmarks>/evaluate_greedy/{model}-{benchmark}.jsonl"
+    group:
+        share_server("evaluate_greedy", "model", "benchmark")
     resources:
-        mem_mb=4000,
+        **for_each(asking_resources, "model", served_models()),
         runtime=240,
-        concurrency=lambda wildcards: server_of(wildcards.model).get("concurrency", 64),
-        margin=lookup("margins/generation", within=config),
     params:
         server=lambda wildcards: server_options(wildcards.model),
         sampling=sampling("evaluation", "greedy"),
         seed="",
-        template=option_of("template"),
+        template=template_option("evaluation"),
         examples="",
         work=path("<results>/work/evaluation/{model}/{benchmark}/greedy"),
 
@@ -46,11 +46,13 @@ use rule evaluate_greedy as evaluate_samples with:
         "<logs>/evaluate_samples/{model}-{benchmark}-rs{seed}.log",
     benchmark:
         "<benchmarks>/evaluate_samples/{model}-{benchmark}-rs{seed}.jsonl"
+    group:
+        share_server("evaluate_samples", "model", "benchmark")
     params:
         server=lambda wildcards: server_options(wildcards.model),
         sampling=sampling("evaluation"),
-        seed=lambda wildcards: f"--seed {wildcards.seed}",
-        template=option_of("template"),
+        seed="--seed {seed}",
+        template=template_option("evaluation"),
         examples="",
         work=path("<results>/work/evaluation/{model}/{benchmark}/rs{seed}"),
 
@@ -127,19 +129,17 @@ rule judge_answers:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        **stage_resources("judge"),
         runtime=240,
-        concurrency=stage_concurrency("judge"),
-        margin=lookup("margins/generation", within=config),
     params:
         kind="greedy",
         server=stage_server("judge"),
         sampling=sampling("judge"),
-        template=option_of("template"),
+        template=template_option("judge"),
         work=path("<results>/work/evaluation/{model}/{benchmark}/judge"),
     shell:
         """
-        python {input.script[0]:q} \
+        python {input.script:q} \
             --problems {input.problems:q} \
             --candidates {input.candidates:q} \
             --kind {params.kind} \
@@ -177,7 +177,7 @@ use rule judge_answers as judge_majority with:
         kind="majority",
         server=stage_server("judge"),
         sampling=sampling("judge"),
-        template=option_of("template"),
+        template=template_option("judge"),
         work=path("<results>/work/evaluation/{model}/{benchmark}/judge-majority"),
 
 

@@ -18,7 +18,7 @@ def script(name):
 
 def script_alone(name):
     """An entry script by itself, for stages on GPUs: an edit to the library does not ask for them again."""
-    return lambda wildcards: [os.path.relpath(ROOT / "scripts" / name)]
+    return os.path.relpath(ROOT / "scripts" / name)
 
 
 def hold_results():
@@ -30,6 +30,29 @@ def hold_results():
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise WorkflowError(f"another run is at work in {lock.parent}; wait for it, or end it") from None
+
+
+def check_secrets():
+    """Before the first job: every key that a planned job needs is in the environment."""
+    jobs = list(workflow.dag.needrun_jobs())
+    names = {key_of(job.params.get("server", "")) for job in jobs} - {None}
+    missing = [f"the environment variable {name} is not set" for name in sorted(names) if not os.environ.get(name)]
+    gated = {job.wildcards.model for job in jobs if job.rule.name == "fetch_model"} & set(gated_models())
+    if gated and get_token() is None and not HF_HUB_OFFLINE:
+        missing.append(f"{', '.join(sorted(gated))} is gated: set HF_TOKEN, or log in with `hf auth login`")
+    if missing:
+        raise WorkflowError("planned jobs need what is not here: " + "; ".join(missing))
+
+
+def key_of(server):
+    """The environment variable whose key a job needs, from the options that name its server."""
+    words = shlex.split(server)
+    return words[words.index("--api-key-env") + 1] if "--api-key-env" in words else None
+
+
+def gated_models():
+    """The models whose licence has to be accepted."""
+    return [name for name, model in config["models"].items() if model.get("gated")]
 
 
 def write_merged_config():
@@ -54,6 +77,16 @@ def option_of(name):
     return lambda wildcards, input: quote_options({name: input.get(name) or None})
 
 
+def folder_of(name):
+    """Params function: the folder of the input manifest of this name."""
+    return lambda wildcards, input: os.path.dirname(input[name])
+
+
+def option_of_folder(name):
+    """Params function: the option that names that folder; nothing where the rule has none."""
+    return lambda wildcards, input: quote_options({name: os.path.dirname(input.get(name) or "") or None})
+
+
 # Models: where their files are and how they are asked.
 
 
@@ -69,15 +102,32 @@ def server_of(model):
     return (config["training"].get(model) or config["models"][model])["server"]
 
 
+def served_models():
+    """The models and training runs that can be asked."""
+    return [name for section in ("models", "training") for name in config[section] if "server" in config[section][name]]
+
+
+def served_manifest(model):
+    """The manifest of the folder that is served: an engine that TensorRT-LLM built, or the model's own folder."""
+    server = server_of(model)
+    if server["engine"] != "trtllm":
+        return model_manifest(model)
+    if model in config["training"]:
+        return f"<results>/training/{model}/model-averaged-trtllm/manifest.json"
+    return f"<resources>/models/{model}/trtllm-tp{server['gpus']}-pp{server.get('nodes', 1)}/manifest.json"
+
+
 def server_options(model):
     """The command-line options that name a model and its engine."""
-    server, manifest = server_of(model), model_manifest(model)
+    server, manifest = server_of(model), served_manifest(model)
+    options = parallel_options(server["engine"], server.get("gpus", 0), server.get("nodes", 1))
+    options |= server.get("options", {})
     return quote_options(
         {
-            "model": model,
+            "model": server.get("served_name", model),
             "engine": server["engine"],
             "model_folder": os.path.dirname(path(manifest)) if manifest else None,
-            "engine_options": json.dumps(server["options"]) if "options" in server else None,
+            "engine_options": json.dumps(options) if options else None,
             "address": server.get("address"),
             "api_key_env": server.get("api_key_env"),
         }
@@ -85,18 +135,116 @@ def server_options(model):
 
 
 def stage_model(stage):
-    """Input function: the manifest of the model that a stage asks."""
-    return lambda wildcards: model_manifest(config[stage]["model"])
+    """The manifest of the model that a stage asks."""
+    return served_manifest(config[stage]["model"])
 
 
 def stage_server(stage):
-    """Params function: the options that name the model that a stage asks."""
-    return lambda wildcards: server_options(config[stage]["model"])
+    """The options that name the model that a stage asks."""
+    return server_options(config[stage]["model"])
 
 
-def stage_concurrency(stage):
-    """Resource function: requests in flight of a stage."""
-    return lambda wildcards: server_of(config[stage]["model"]).get("concurrency", 64)
+NEMO_SKILLS = "<resources>/nemo-skills/manifest.json"
+
+
+def served_sizes(model):
+    """GPUs of a node and nodes that a model's server takes."""
+    server = server_of(model)
+    return server["gpus"], server.get("nodes", 1)
+
+
+def engine_options(gpus, nodes):
+    """The command-line options of an engine that TensorRT-LLM builds for so many GPUs of a node, and nodes."""
+    build = {key: value for key, value in config["tensorrt_llm"].items() if key != "launcher"}
+    launcher = json.dumps(config["tensorrt_llm"]["launcher"])
+    return quote_options({"tp_size": gpus, "pp_size": nodes, **build, "launcher": launcher})
+
+
+def nemo_options(model):
+    """The command-line options of a conversion to or from NeMo of a model of the hub, or of one like it."""
+    return quote_options(
+        {
+            "hf_model_name": config["models"][model].get("repository", model),
+            "precision": config["nemo"]["precision"],
+            "launcher": json.dumps(config["nemo"]["launcher"]),
+        }
+    )
+
+
+# Where jobs run: nodes, GPUs and memory follow from the configuration; time and partitions stand in the profile.
+
+
+SEVERAL_NODES = {"mpi": "", "tasks": 1, "tasks_per_gpu": 0}
+MB_PER_GPU = 120000  # of a node's memory; nodes of eight such GPUs have one to two TB
+
+
+def node_resources(nodes, gpus):
+    """Resources of a job that takes so many nodes and GPUs of each, in the words of the Slurm executor.
+
+    Commands on several nodes are started by ``srun`` from the first (``mpi``), which wants more than one task.
+    """
+    if not gpus:
+        return {"mem_mb": 8000}
+    several = {**SEVERAL_NODES, "mpi": "srun", "tasks": nodes} if nodes > 1 else {}
+    return {"nodes": nodes, "gres": f"gpu:{gpus}", "mem_mb": gpus * MB_PER_GPU, **several}
+
+
+def asking_resources(model):
+    """Resources of a job that asks a model: those of its server, the requests in flight, and the minutes kept back.
+
+    ``server`` is 1, so that a profile can let the jobs of a group take turns at the server that they share.
+    """
+    server = server_of(model)
+    gpus = server.get("gpus", 0)
+    return {
+        **node_resources(server.get("nodes", 1), gpus),
+        **({"server": 1} if gpus else {}),
+        "concurrency": server.get("concurrency", 64),
+        "margin": config["margins"]["generation"],
+    }
+
+
+def stage_resources(stage):
+    """Resources of a job of a stage that asks one model."""
+    return asking_resources(config[stage]["model"])
+
+
+def run_resources(run):
+    """Resources of a leg of a training run."""
+    nodes = node_resources(config["training"][run]["num_nodes"], config["training"][run]["num_gpus"])
+    return {**nodes, "margin": config["margins"]["training"]}
+
+
+def for_each(resources_of, wildcard, names):
+    """Resource functions, where resources depend on a wildcard; each is worked out once a name."""
+    known = {name: resources_of(name) for name in names}
+    keys = {key for resources in known.values() for key in resources}
+    missing = {"nodes": 1, "gres": "", "server": 0, **SEVERAL_NODES}
+    return {
+        key: lambda wildcards, key=key: known[wildcards[wildcard]].get(key, missing.get(key)) for key in sorted(keys)
+    }
+
+
+def share_server(rule, *names):
+    """Group function: as many seeds as ``group-components`` gives this rule follow each other in one allocation.
+
+    The number of the group is part of its name: Snakemake merges the groups of one name again whenever a checkpoint
+    has changed the plan, so that they would grow.
+
+    Args:
+        rule: the name that ``group-components`` knows.
+        names: wildcards beside the seed that tell servers apart.
+    """
+
+    def group(wildcards):
+        size = workflow.group_settings.group_components.get(rule, 1)
+        if size == 1:
+            return None
+        name = "-".join([rule, *(wildcards[name] for name in names), str(int(wildcards.get("seed", 0)) // size)])
+        workflow.parent_groupids[name] = rule
+        return name
+
+    return group
 
 
 def sampling(stage, key="sampling"):
@@ -104,9 +252,20 @@ def sampling(stage, key="sampling"):
     return quote_options(config[stage][key])
 
 
+def template_option(stage):
+    """The command-line option that names a stage's template; nothing where the server has its own."""
+    template = config[stage]["template"]
+    return quote_options({"template": path(template)}) if template else ""
+
+
 def optional_file(value):
     """An input that a configuration may leave out."""
     return value if value else []
+
+
+def original_names():
+    """The prompts and few-shot sets that can be fetched."""
+    return list(read_registry(ROOT / "resources/originals.tsv"))
 
 
 # Data sets and the generations made from them.
@@ -169,6 +328,17 @@ def benchmarks_to_protect():
 # Training rows and training runs.
 
 
+def sets_of(released):
+    """The training sets that are made from generations, or from released data."""
+    return [name for name, settings in config["sft"]["sets"].items() if ("released" in settings) == released]
+
+
+def downsampling(name):
+    """The command-line options that say how many rows of a training set are kept, and which."""
+    settings = config["sft"]["sets"][name]
+    return quote_options({key: settings.get(key) for key in ("downsample", "num_samples")})
+
+
 def sft_folders():
     """Every folder of solutions that training rows are made from."""
     datasets = config["synthesis"]["datasets"]
@@ -203,28 +373,72 @@ def previous_leg(wildcards):
 
 
 def base_model(wildcards):
-    """The manifest of the model that a run starts from."""
-    return model_manifest(config["training"][wildcards.run]["base_model"])
+    """The manifest of the model that a run starts from, in the form that its back end reads."""
+    run = config["training"][wildcards.run]
+    if run["backend"] == "nemo_aligner":
+        return f"<resources>/models/{run['base_model']}/nemo/manifest.json"
+    return model_manifest(run["base_model"])
+
+
+def training_script(wildcards):
+    """The script of a run's back end."""
+    nemo = config["training"][wildcards.run]["backend"] == "nemo_aligner"
+    return script_alone("train_nemo_leg.py" if nemo else "train_leg.py")
+
+
+def training_checkout(wildcards):
+    """NeMo-Skills' checkout, for runs that are trained with it."""
+    return NEMO_SKILLS if config["training"][wildcards.run]["backend"] == "nemo_aligner" else []
+
+
+def training_data_options(wildcards, input):
+    """The options that name the rows: a JSON Lines file, or the prefix of packed arrays."""
+    file = input.data[0]
+    kind = "unpacked" if file.endswith(".jsonl") else "packed"
+    return f"--{kind} --data {shlex.quote(file if kind == 'unpacked' else os.path.splitext(file)[0])}"
+
+
+RUN_KEYS = (
+    "steps",
+    "save_steps",
+    "leg_steps",
+    "global_batch_size",
+    "micro_batch_size",
+    "optimizer",
+    "learning_rate",
+    "min_learning_rate",
+    "schedule",
+    "warmup_steps",
+    "weight_decay",
+    "precision",
+    "seed",
+)
+NEMO_KEYS = (
+    "num_nodes",
+    "num_gpus",
+    "tensor_parallel",
+    "pipeline_parallel",
+    "context_parallel",
+    "max_seq_length",
+)
+
+
+def runs_with(backend):
+    """The training runs of a back end."""
+    return [run for run, settings in config["training"].items() if settings["backend"] == backend]
 
 
 def training_options(wildcards):
-    """The options that say what a run is; where it runs and for how long stands in the profile."""
-    keys = (
-        "steps",
-        "save_steps",
-        "leg_steps",
-        "global_batch_size",
-        "micro_batch_size",
-        "optimizer",
-        "learning_rate",
-        "min_learning_rate",
-        "schedule",
-        "warmup_steps",
-        "weight_decay",
-        "precision",
-        "seed",
-    )
-    return quote_options({key: config["training"][wildcards.run][key] for key in keys})
+    """The options that say what a run is; how long it may take stands in the profile."""
+    run = config["training"][wildcards.run]
+    options = {key: run[key] for key in RUN_KEYS}
+    if run["backend"] == "nemo_aligner":
+        options |= {key: run[key] for key in NEMO_KEYS}
+        options |= {
+            "launcher": json.dumps(config["nemo"]["launcher"]),
+            "overrides": json.dumps(run.get("overrides", {})),
+        }
+    return quote_options(options)
 
 
 def legs_until_finished(wildcards):

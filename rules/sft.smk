@@ -28,6 +28,8 @@ rule prepare_sft_data:
         "<logs>/prepare_sft_data/{data}.log",
     benchmark:
         "<benchmarks>/prepare_sft_data/{data}.jsonl"
+    wildcard_constraints:
+        data=one_of(sets_of(released=False)),
     conda:
         "../envs/core.yaml"
     threads: 1
@@ -36,7 +38,7 @@ rule prepare_sft_data:
         runtime=720,
     params:
         folders=[path(folder) for folder in sft_folders()],
-        tokenizer=lambda wildcards, input: os.path.dirname(input.tokenizer),
+        tokenizer=folder_of("tokenizer"),
         filters=quote_options(
             {
                 key: config["sft"][key]
@@ -51,7 +53,7 @@ rule prepare_sft_data:
                 )
             }
         ),
-        downsampling=lambda wildcards: quote_options(config["sft"]["sets"][wildcards.data]),
+        downsampling=lambda wildcards: downsampling(wildcards.data),
     shell:
         """
         python {input.script[0]:q} \
@@ -61,6 +63,45 @@ rule prepare_sft_data:
             --template {input.template:q} \
             --tokenizer {params.tokenizer:q} \
             {params.filters} \
+            {params.downsampling} \
+            --output {output.data:q} \
+            --counts {output.counts:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule prepare_released_data:
+    """Bring a released data set into the form of training rows."""
+    input:
+        script=script("prepare_released_data.py"),
+        prompt=config["sft"]["prompt"],
+        template=config["sft"]["template"],
+    output:
+        data="<results>/{data}.jsonl",
+        counts="<results>/{data}.counts.json",
+    log:
+        "<logs>/prepare_released_data/{data}.log",
+    benchmark:
+        "<benchmarks>/prepare_released_data/{data}.jsonl"
+    wildcard_constraints:
+        data=one_of(sets_of(released=True)),
+    conda:
+        "../envs/hub.yaml"
+    threads: 1
+    resources:
+        mem_mb=16000,
+        runtime=720,
+    params:
+        released=lambda wildcards: quote_options(config["sft"]["sets"][wildcards.data]["released"]),
+        downsampling=lambda wildcards: downsampling(wildcards.data),
+        shuffle_seed=lookup("sft/shuffle_seed", within=config),
+    shell:
+        """
+        python {input.script[0]:q} \
+            {params.released} \
+            --prompt {input.prompt:q} \
+            --template {input.template:q} \
+            --shuffle-seed {params.shuffle_seed} \
             {params.downsampling} \
             --output {output.data:q} \
             --counts {output.counts:q} \
@@ -90,7 +131,7 @@ rule pack_sequences:
         mem_mb=16000,
         runtime=240,
     params:
-        tokenizer=lambda wildcards, input: os.path.dirname(input.tokenizer),
+        tokenizer=folder_of("tokenizer"),
         algorithm=lookup("sft/packing_algorithm", within=config),
         prefix=lambda wildcards, output: os.path.splitext(output.manifest)[0],
     shell:

@@ -27,24 +27,24 @@ rule augment_solutions:
         "<logs>/augment_solutions/{dataset}-rs{seed}.log",
     benchmark:
         "<benchmarks>/augment_solutions/{dataset}-rs{seed}.jsonl"
+    group:
+        share_server("augment_solutions", "dataset")
     conda:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        **stage_resources("solution_augmentation"),
         runtime=240,
-        concurrency=stage_concurrency("solution_augmentation"),
-        margin=lookup("margins/generation", within=config),
     params:
         server=stage_server("solution_augmentation"),
         sampling=sampling("solution_augmentation"),
-        seed=lambda wildcards: f"--seed {wildcards.seed}",
-        template=option_of("template"),
+        seed="--seed {seed}",
+        template=template_option("solution_augmentation"),
         examples=option_of("examples"),
         work=path("<results>/work/solution-augmentation/{dataset}/rs{seed}"),
     shell:
         """
-        python {input.script[0]:q} \
+        python {input.script:q} \
             --input {input.problems:q} \
             --output {output.generations:q} \
             --manifest {output.manifest:q} \
@@ -76,16 +76,16 @@ use rule augment_solutions as augment_problems with:
         "<logs>/augment_problems/{dataset}-rs{seed}.log",
     benchmark:
         "<benchmarks>/augment_problems/{dataset}-rs{seed}.jsonl"
+    group:
+        share_server("augment_problems", "dataset")
     resources:
-        mem_mb=4000,
+        **stage_resources("problem_augmentation"),
         runtime=240,
-        concurrency=stage_concurrency("problem_augmentation"),
-        margin=lookup("margins/generation", within=config),
     params:
         server=stage_server("problem_augmentation"),
         sampling=sampling("problem_augmentation"),
-        seed=lambda wildcards: f"--seed {wildcards.seed}",
-        template=option_of("template"),
+        seed="--seed {seed}",
+        template=template_option("problem_augmentation"),
         examples=option_of("examples"),
         work=path("<results>/work/problem-augmentation/{dataset}/rs{seed}"),
 
@@ -111,7 +111,7 @@ rule clean_problems:
         mem_mb=4000,
         runtime=60,
     params:
-        tokenizer=lambda wildcards, input: os.path.dirname(input.tokenizer),
+        tokenizer=folder_of("tokenizer"),
         max_problem_tokens=lookup("problem_augmentation/max_problem_tokens", within=config),
     shell:
         """
@@ -143,16 +143,16 @@ use rule augment_solutions as solve_new_problems with:
         "<logs>/solve_new_problems/{dataset}-{i}-rs{seed}.log",
     benchmark:
         "<benchmarks>/solve_new_problems/{dataset}-{i}-rs{seed}.jsonl"
+    group:
+        share_server("solve_new_problems", "dataset", "i")
     resources:
-        mem_mb=4000,
+        **stage_resources("new_problems_solution_augmentation"),
         runtime=240,
-        concurrency=stage_concurrency("new_problems_solution_augmentation"),
-        margin=lookup("margins/generation", within=config),
     params:
         server=stage_server("new_problems_solution_augmentation"),
         sampling=sampling("new_problems_solution_augmentation"),
-        seed=lambda wildcards: f"--seed {wildcards.seed}",
-        template=option_of("template"),
+        seed="--seed {seed}",
+        template=template_option("new_problems_solution_augmentation"),
         examples=option_of("examples"),
         work=path("<results>/work/new-problems-solution-augmentation/{dataset}/problem-set{i}/rs{seed}"),
 

@@ -3,7 +3,8 @@
 Reads   <results>/{data}.jsonl or its packed rows, the base model
 Writes  <results>/training/{run}/legs/{leg}.json                 how far the leg came: {step, finished, ...}
         <results>/training/{run}/checkpoints/step={n}/           saved by the legs on their way
-        <results>/training/{run}/model-averaged-hf/              the mean of the checkpoints of average_steps
+        <results>/training/{run}/model-averaged-{hf,nemo}/       the mean of the checkpoints of average_steps, in the
+                                                                 form that the back end writes
 
 Another leg is asked for only while the run is not finished, up to num_training_jobs.
 """
@@ -12,10 +13,11 @@ Another leg is asked for only while the run is not finished, up to num_training_
 checkpoint train_leg:
     """Train until the run is finished, the leg's steps are done or its time is over."""
     input:
-        script=script_alone("train_leg.py"),
+        script=training_script,
         previous=previous_leg,
         data=training_data,
         base_model=base_model,
+        checkout=training_checkout,
     output:
         leg="<results>/training/{run}/legs/{leg}.json",
     log:
@@ -26,26 +28,24 @@ checkpoint train_leg:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
+        **for_each(run_resources, "run", config["training"]),
         runtime=240,
-        margin=lookup("margins/training", within=config),
     params:
         previous=option_of("previous"),
-        base_model=lambda wildcards, input: os.path.dirname(input.base_model),
-        data=lambda wildcards, input: (
-            f"--{'unpacked' if input.data[0].endswith('.jsonl') else 'packed'} "
-            f"--data {shlex.quote(re.sub(r'[.]json$', '', input.data[0]))}"
-        ),
+        base_model=folder_of("base_model"),
+        data=training_data_options,
+        checkout=option_of_folder("checkout"),
         options=training_options,
         folder=path("<results>/training/{run}"),
     shell:
         """
-        python {input.script[0]:q} \
+        python {input.script:q} \
             --run {wildcards.run} \
             --leg {wildcards.leg} \
             {params.previous} \
             --base-model {params.base_model:q} \
             {params.data} \
+            {params.checkout} \
             {params.options} \
             --deadline-minutes $(({resources.runtime} - {resources.margin})) \
             --work {params.folder:q}/work \
@@ -56,7 +56,7 @@ checkpoint train_leg:
 
 
 rule average_checkpoints:
-    """The mean of a run's checkpoints is its model."""
+    """The mean of the checkpoints of a run with `transformers` is its model."""
     input:
         script=script("average_checkpoints.py"),
         legs=legs_until_finished,
@@ -66,6 +66,8 @@ rule average_checkpoints:
         "<logs>/average_checkpoints/{run}.log",
     benchmark:
         "<benchmarks>/average_checkpoints/{run}.jsonl"
+    wildcard_constraints:
+        run=one_of(runs_with("transformers")),
     conda:
         "../envs/torch.yaml"
     threads: 1
@@ -81,6 +83,49 @@ rule average_checkpoints:
         python {input.script[0]:q} \
             --checkpoints {params.checkpoints:q} \
             --steps {params.steps} \
+            --output-folder {params.folder:q} \
+            --manifest {output.manifest:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule average_nemo_checkpoints:
+    """The mean of the checkpoints of a run with NeMo, as NeMo-Skills takes it."""
+    input:
+        script=script_alone("average_nemo_checkpoints.py"),
+        legs=legs_until_finished,
+        base_model=base_model,
+        checkout=NEMO_SKILLS,
+    output:
+        manifest="<results>/training/{run}/model-averaged-nemo/manifest.json",
+    log:
+        "<logs>/average_nemo_checkpoints/{run}.log",
+    benchmark:
+        "<benchmarks>/average_nemo_checkpoints/{run}.jsonl"
+    wildcard_constraints:
+        run=one_of(runs_with("nemo_aligner")),
+    conda:
+        "../envs/core.yaml"
+    threads: 1
+    resources:
+        gres=lambda wildcards: f"gpu:{config['training'][wildcards.run]['num_gpus']}",
+        mem_mb=64000,
+        runtime=240,
+    params:
+        steps=lambda wildcards: config["training"][wildcards.run]["average_steps"],
+        checkpoints=path("<results>/training/{run}/checkpoints"),
+        base_model=folder_of("base_model"),
+        checkout=folder_of("checkout"),
+        launcher=json.dumps(config["nemo"]["launcher"]),
+        folder=lambda wildcards, output: os.path.dirname(output.manifest),
+    shell:
+        """
+        python {input.script:q} \
+            --checkpoints {params.checkpoints:q} \
+            --steps {params.steps} \
+            --base-model {params.base_model:q} \
+            --checkout {params.checkout:q} \
+            --launcher {params.launcher:q} \
             --output-folder {params.folder:q} \
             --manifest {output.manifest:q} \
             >{log:q} 2>&1

@@ -7,26 +7,33 @@ Reads   --base-model   a model folder: the weights that the run starts from, its
 Writes  --checkpoints  a model folder step={n} every --save-steps steps and at the end of the run
         --output       {"leg", "step", "finished", "checkpoints"}, last
 
-A leg that is killed is simply run again: it goes on from the last state that was saved. A leg that ends no further than
-the leg before it fails. Under
-``torchrun ... -- scripts/train_leg.py ...`` the processes share each global batch.
+A leg that is killed is simply run again: it goes on from the last state that was saved. An attempt that is still at
+work is waited for; when it came to the end of the leg, nothing is trained again. A leg that ends no further than the
+leg before it fails. Under ``torchrun ... -- scripts/train_leg.py ...`` the processes share each global batch.
 """
 
 import argparse
+import contextlib
+import datetime
 import json
 import logging
 import os
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from openmath.client import DeadlineError
 from openmath.manifests import run_facts
 from openmath.records import write_json
 from openmath.tokenization import load_tokenizer
 from openmath.training import Checkpoints, PackedRows, Recipe, latest_state, read_answer_rows, saved_steps, train
+from openmath.work_folders import hold
 
 logger = logging.getLogger("train_leg")
+
+_LONGER_THAN_ANY_JOB = datetime.timedelta(days=60)
 
 
 def previous_leg(path: Path | None) -> dict[str, Any]:
@@ -43,8 +50,27 @@ def state_step(work: Path) -> int:
     return 0 if state is None else int(state.name.removeprefix("step="))
 
 
-def run_leg(args: argparse.Namespace, reached: int, started: float) -> int:
-    """Train, and return the step that the run has come to."""
+@contextlib.contextmanager
+def only_attempt(work: Path, deadline: float) -> Iterator[None]:
+    """Hold the work folder: the first process does, and the others of its attempt wait until it has it."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        with hold(work, deadline):
+            yield
+        return
+    from torch.distributed import rendezvous
+
+    store, rank, _ = next(rendezvous("env://", timeout=_LONGER_THAN_ANY_JOB))
+    if rank == 0:
+        with hold(work, deadline):
+            store.set("work folder", "held")
+            yield
+    else:
+        store.wait(["work folder"], _LONGER_THAN_ANY_JOB)
+        yield
+
+
+def run_leg(args: argparse.Namespace, last_step: int, deadline: float) -> int:
+    """Train up to the last step of the leg or the deadline, and return the step that the run has come to."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -69,8 +95,6 @@ def run_leg(args: argparse.Namespace, reached: int, started: float) -> int:
         precision=args.precision,
         clip=args.clip,
     )
-    last_step = args.steps if args.leg_steps is None else reached + args.leg_steps
-    deadline = float("inf") if args.deadline_minutes is None else started + 60 * args.deadline_minutes
 
     def stop(step: int) -> bool:
         return step >= last_step or time.monotonic() > deadline
@@ -114,10 +138,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     return args
 
 
-def main(argv: list[str] | None = None) -> None:
-    started = time.monotonic()
-    args = parse_args(argv)
-    logger.info("run %s, leg %d: %s; %s", args.run, args.leg, vars(args), run_facts())
+def make_leg(args: argparse.Namespace, deadline: float) -> None:
+    """Train the leg from the state in the work folder and say how far it came; a state as far as its end is enough."""
     previous = previous_leg(args.previous)
     step = state_step(args.work)
     if step < previous["step"]:
@@ -125,8 +147,9 @@ def main(argv: list[str] | None = None) -> None:
             f"{args.work} holds the state of step {step}, but leg {previous['leg']} came to step {previous['step']}: "
             "the state that this leg should go on from is gone"
         )
-    if step < args.steps:
-        step = run_leg(args, previous["step"], started)
+    last_step = args.steps if args.leg_steps is None else min(args.steps, previous["step"] + args.leg_steps)
+    if step < last_step:
+        step = run_leg(args, last_step, deadline)
     if step <= previous["step"] and not previous["finished"]:
         raise RuntimeError(f"leg {args.leg} made no progress: it ended at step {step}, where it began")
     if int(os.environ.get("RANK", "0")) == 0:
@@ -139,6 +162,18 @@ def main(argv: list[str] | None = None) -> None:
                 "checkpoints": saved_steps(args.checkpoints),
             },
         )
+
+
+def main(argv: list[str] | None = None) -> None:
+    started = time.monotonic()
+    args = parse_args(argv)
+    logger.info("run %s, leg %d: %s; %s", args.run, args.leg, vars(args), run_facts())
+    deadline = float("inf") if args.deadline_minutes is None else started + 60 * args.deadline_minutes
+    try:
+        with only_attempt(args.work, deadline):
+            make_leg(args, deadline)
+    except DeadlineError as error:
+        raise SystemExit(f"train_leg: {error}") from None
 
 
 if __name__ == "__main__":

@@ -128,6 +128,29 @@ def sampling_from_args(args: argparse.Namespace) -> Sampling:
     return Sampling(args.temperature, args.top_p, args.max_tokens)
 
 
+def parallel_options(engine: str, gpus: int, nodes: int) -> dict[str, Any]:
+    """The engine's own options for a server over ``gpus`` GPUs on each of ``nodes`` nodes.
+
+    Layers are shared by the GPUs of a node and cut into a stage for each node, as NeMo-Skills does. TensorRT-LLM starts
+    a process on every GPU by itself on one node only.
+
+    >>> parallel_options("vllm", 8, 2)
+    {'tensor_parallel_size': 8, 'pipeline_parallel_size': 2}
+    """
+    if engine == "vllm":
+        return {"tensor_parallel_size": gpus, "pipeline_parallel_size": nodes}
+    if engine != "trtllm":
+        return {}
+    sizes = {"backend": "tensorrt", "tp_size": gpus, "pp_size": nodes}
+    return sizes if nodes == 1 else {"launcher": _every_gpu(gpus, nodes), **sizes}
+
+
+def _every_gpu(gpus: int, nodes: int) -> list[str]:
+    step = {"nodes": nodes, "ntasks": nodes * gpus, "ntasks-per-node": gpus, "gres": f"gpu:{gpus}", "cpus-per-task": 1}
+    words = [f"--{name}={value}" for name, value in step.items()]
+    return ["srun", "--overlap", "--mpi=pmix", *words, "trtllm-llmapi-launch"]
+
+
 def engine_command(server: Server, port: int) -> list[str]:
     """The command line that serves the model of `server` on a port of this machine.
 

@@ -8,9 +8,10 @@ output of any rule:
     work/<settings>/rows.1.jsonl               the next attempt, and so on
 
 Rows of another model, prompt or sampling stand in another folder: they are never mixed, and never lost.
-An attempt reads all segments and asks only for what is missing; when nothing is, no server is needed. Two attempts that
-run at the same time after a crash write segments of their own and cannot harm each other; of a row that stands in two
-segments the one of the earlier attempt counts.
+An attempt reads all segments and asks only for what is missing; when nothing is, no server is needed. Of two attempts
+at the same time, as after a crash of what started them, the second waits for the first to end. Where files cannot be
+locked they write segments of their own and cannot harm each other; of a row that stands in two segments the one of the
+earlier attempt counts.
 """
 
 import hashlib
@@ -28,6 +29,7 @@ from openmath.client import Completion, Request, ask
 from openmath.engines import Sampling, Server
 from openmath.lease import lease
 from openmath.records import Record, RecordError, encode_record, write_json
+from openmath.work_folders import hold
 
 __all__ = ["Completion", "Request", "complete"]
 
@@ -64,35 +66,40 @@ def complete(
     if len({request.key for request in requests}) != len(requests):
         raise ValueError("two requests have the same key")
     work = _settings_folder(work, settings)
-    done = {name: row for name, row in _read_segments(work).items() if name in wanted}
-    missing = [request for request in requests if (request.key, request.seed) not in done]
-    log.info("%d rows asked for, %d finished before", len(requests), len(done))
-    if missing:
-        with lease(server) as base_url, _new_segment(work) as segment, _Progress(len(missing)) as progress:
+    with hold(work, deadline):
+        done = {name: row for name, row in _read_segments(work).items() if name in wanted}
+        missing = [request for request in requests if (request.key, request.seed) not in done]
+        log.info("%d rows asked for, %d finished before", len(requests), len(done))
+        if missing:
+            with lease(server) as base_url, _new_segment(work) as segment, _Progress(len(missing)) as progress:
 
-            def save(request: Request, completion: Completion) -> None:
-                done[request.key, request.seed] = completion
-                # One write of a whole line: a process that is killed leaves at most one cut line, the last.
-                segment.write(
-                    encode_record(
-                        {
-                            "key": request.key,
-                            "seed": request.seed,
-                            "text": completion.text,
-                            "finish_reason": completion.finish_reason,
-                            "num_tokens": completion.num_tokens,
-                        }
-                    )
-                )
-                progress.add(completion.num_tokens)
+                def save(request: Request, completion: Completion) -> None:
+                    done[request.key, request.seed] = completion
+                    _append(segment, request, completion)
+                    progress.add(completion.num_tokens)
 
-            ask(missing, server, base_url, sampling, stop, concurrency, save, deadline)
+                ask(missing, server, base_url, sampling, stop, concurrency, save, deadline)
     return [done[request.key, request.seed] for request in requests]
 
 
 def _segments(work: Path) -> list[Path]:
     """The segments of a work folder, by attempt."""
     return sorted(work.glob("rows.*.jsonl"), key=lambda path: int(path.name.split(".")[1]))
+
+
+def _append(segment: IO[bytes], request: Request, completion: Completion) -> None:
+    # One write of a whole line: a process that is killed leaves at most one cut line, the last.
+    segment.write(
+        encode_record(
+            {
+                "key": request.key,
+                "seed": request.seed,
+                "text": completion.text,
+                "finish_reason": completion.finish_reason,
+                "num_tokens": completion.num_tokens,
+            }
+        )
+    )
 
 
 def _read_segments(work: Path) -> dict[tuple[str, int | None], Completion]:

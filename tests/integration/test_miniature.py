@@ -1,7 +1,6 @@
 """The miniature from nothing to its final table: the chain is real, and what it says holds together."""
 
 import csv
-import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from running import Run
+from running import Run, digests
 
 from openmath.packing import read_packed
 from openmath.records import read_jsonl, zip_records
@@ -32,13 +31,6 @@ def dropped(run: Run) -> dict[str, int]:
     for step in counts["funnel"]:
         reasons[step["reason"]] = reasons.get(step["reason"], 0) + step["dropped"]
     return reasons
-
-
-def digests(folder: Path) -> dict[str, str]:
-    """The sha256 of every artefact that must repeat to the byte."""
-    kept = {".jsonl", ".npy", ".tsv", ".safetensors"}
-    files = [file for file in sorted(folder.rglob("*")) if file.suffix in kept and "work" not in file.parts]
-    return {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
 def test_the_table_holds_every_model_benchmark_and_mode(miniature: Run) -> None:
@@ -169,7 +161,7 @@ SMALL = {
     "models": {name: {"training": {"steps": 150}} for name in ("teacher", "checker")},
     "majority": {"min_votes": 1},
     "training": {
-        run: {"steps": 12, "save_steps": 4, "average_steps": [4, 8, 12], "leg_steps": 8}
+        run: {"steps": 12, "warmup_steps": 2, "save_steps": 4, "average_steps": [4, 8, 12], "leg_steps": 8}
         for run in ("student-packed", "student-unpacked")
     },
     "evaluation": {"samples": {"student-packed": 2}},

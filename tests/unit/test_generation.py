@@ -3,8 +3,11 @@
 import http.server
 import json
 import logging
+import subprocess
+import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -189,7 +192,7 @@ def test_a_second_attempt_asks_only_for_what_is_missing(script, tmp_path):
     answers = run(script, requests(10), tmp_path)
     assert sorted(body["prompt"] for body in script.asked) == ["p6", "p7", "p8", "p9"]
     assert [answer.text for answer in answers] == [f"to p{n}" for n in range(10)]
-    assert {path.name for path in segments(tmp_path).iterdir()} == {"settings.json", "rows.0.jsonl", "rows.1.jsonl"}
+    assert {path.name for path in segments(tmp_path).glob("[!.]*")} == {"settings.json", "rows.0.jsonl", "rows.1.jsonl"}
 
 
 def test_what_is_finished_needs_no_server(script, tmp_path):
@@ -259,3 +262,77 @@ def test_at_the_deadline_nothing_new_is_asked_and_what_came_is_saved(script, tmp
     with pytest.raises(DeadlineError, match=r"the time is up; \d+ of 200 requests were not asked"):
         run(script, requests(200), tmp_path, deadline=time.monotonic() + 1)
     assert 0 < len((segments(tmp_path) / "rows.0.jsonl").read_text().splitlines()) == len(script.asked) < 200
+
+
+# Two attempts at the same time, as after a crash of what started the first
+
+ATTEMPT = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from openmath.engines import Sampling, Server
+from openmath.generation import Request, complete
+requests = [Request(f"row{number}", 100 + number, f"p{number}") for number in range(int(sys.argv[4]))]
+server = Server("m", "openai", None, address=sys.argv[2])
+complete(requests, server, Sampling(0.5, 0.9, 7), [], Path(sys.argv[3]), 4, {"model": "1"})
+"""
+ROWS = 80
+
+
+@pytest.fixture
+def orphan(script, root, tmp_path) -> Iterator[subprocess.Popen]:
+    """A process that asks for ROWS rows, slowly, and has some of them already."""
+
+    def slow(body: dict) -> Answer:
+        time.sleep(0.02)
+        return good(f"to {body['prompt']}")
+
+    script.answer = slow
+    command = [sys.executable, "-c", ATTEMPT, str(root / "scripts"), script.address, str(tmp_path), str(ROWS)]
+    with subprocess.Popen(command) as process:
+        while len(finished(tmp_path)) < 10:
+            assert process.poll() is None
+            time.sleep(0.01)
+        yield process
+        process.kill()
+
+
+def finished(work: Path) -> list[tuple[str, int]]:
+    """The key and seed of every whole line of every segment."""
+    lines = [line for path in sorted(work.glob("*/rows.*.jsonl")) for line in path.read_bytes().splitlines(True)]
+    rows = [json.loads(line) for line in lines if line.endswith(b"\n")]
+    return [(row["key"], row["seed"]) for row in rows]
+
+
+def test_an_attempt_beside_an_orphan_waits_for_it_and_asks_for_nothing_again(script, tmp_path, orphan):
+    answers = run(script, requests(ROWS), tmp_path)
+    assert orphan.wait() == 0
+    assert [answer.text for answer in answers] == [f"to p{number}" for number in range(ROWS)]
+    assert len(script.asked) == ROWS
+    assert [path.name for path in segments(tmp_path).glob("rows.*")] == ["rows.0.jsonl"]
+
+
+def test_an_attempt_beside_one_that_is_killed_asks_only_for_what_that_did_not_finish(script, tmp_path, orphan):
+    answers: list[Completion] = []
+    second = threading.Thread(target=lambda: answers.extend(run(script, requests(ROWS), tmp_path)))
+    second.start()
+    while len(finished(tmp_path)) < 30:
+        time.sleep(0.01)
+    orphan.kill()
+    orphan.wait()
+    before = {key for key, _ in finished(tmp_path)}
+    second.join()
+    assert 30 <= len(before) < ROWS
+    assert [answer.text for answer in answers] == [f"to p{number}" for number in range(ROWS)]
+    assert sorted(finished(tmp_path)) == sorted((request.key, request.seed) for request in requests(ROWS))
+    asked = Counter(body["prompt"].replace("p", "row") for body in script.asked)
+    assert {asked[key] for key in before} == {1}
+    assert max(asked.values()) <= 2
+    assert sum(asked.values()) <= ROWS + 4
+
+
+def test_an_attempt_that_waits_gives_up_at_its_deadline(script, tmp_path, orphan):
+    with pytest.raises(DeadlineError, match="the time is up; another attempt is still at work in"):
+        run(script, requests(ROWS), tmp_path, deadline=time.monotonic())
+    assert orphan.wait() == 0
+    assert len(script.asked) == ROWS

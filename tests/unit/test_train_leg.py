@@ -1,13 +1,17 @@
 import json
+import logging
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
 import train_leg
+from openmath.client import DeadlineError
 from openmath.records import file_sha256, write_jsonl
 from openmath.training import saved_steps
+from openmath.work_folders import hold
 
 
 @pytest.fixture(scope="module")
@@ -77,9 +81,49 @@ def test_a_run_that_is_finished_is_not_trained_again(leg, tmp_path, monkeypatch)
     assert leg(2) == {"leg": 2, "step": 6, "finished": True, "checkpoints": [2, 4, 6]}
 
 
+def test_a_leg_that_came_to_its_end_is_not_trained_further(leg, tmp_path, monkeypatch):
+    first = leg(1, "--leg-steps", "3")
+    (tmp_path / "legs/1.json").unlink()
+    monkeypatch.setattr(train_leg, "run_leg", lambda *args: pytest.fail("trained again"))
+    assert leg(1, "--leg-steps", "3") == first
+
+
+def held(folder):
+    """Whether an attempt is at work in a work folder."""
+    try:
+        with hold(folder, time.monotonic()):
+            return False
+    except DeadlineError:
+        return True
+
+
+def test_an_attempt_beside_an_orphan_waits_for_it_and_trains_nothing_again(
+    leg, tmp_path, data, tiny_model, root, monkeypatch, caplog
+):
+    command = [sys.executable, str(root / "scripts/train_leg.py"), *arguments(tmp_path, data, tiny_model, 1)]
+    with subprocess.Popen([*command, "--leg-steps", "3"]) as orphan:
+        while not held(tmp_path / "work"):
+            assert orphan.poll() is None
+            time.sleep(0.05)
+        monkeypatch.setattr(train_leg, "run_leg", lambda *args: pytest.fail("trained again"))
+        with caplog.at_level(logging.INFO):
+            assert leg(1, "--leg-steps", "3") == {"leg": 1, "step": 3, "finished": False, "checkpoints": [2]}
+    assert orphan.returncode == 0
+    assert sum("waiting for another attempt" in message for message in caplog.messages) == 1
+
+
+def test_an_attempt_that_waits_gives_up_at_its_deadline(leg, tmp_path):
+    with (
+        hold(tmp_path / "work"),
+        pytest.raises(SystemExit, match="train_leg: the time is up; another attempt is still at work in"),
+    ):
+        leg(1, "--deadline-minutes", "0")
+    assert not (tmp_path / "legs/1.json").exists()
+
+
 def test_a_leg_without_progress_fails(leg, tmp_path, monkeypatch):
     leg(1, "--leg-steps", "2")
-    monkeypatch.setattr(train_leg, "run_leg", lambda args, reached, started: reached)
+    monkeypatch.setattr(train_leg, "run_leg", lambda args, last_step, deadline: train_leg.state_step(args.work))
     with pytest.raises(RuntimeError, match="leg 2 made no progress: it ended at step 2"):
         leg(2)
     assert not (tmp_path / "legs/2.json").exists()

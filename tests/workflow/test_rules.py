@@ -2,27 +2,13 @@
 
 import fcntl
 import re
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
+from planning import snakemake
 from snakemake.api import ConfigSettings, ResourceSettings, SnakemakeApi, StorageSettings, WorkflowSettings
-
-
-def snakemake(*arguments: str, root: Path) -> subprocess.CompletedProcess[str]:
-    """Run the Snakemake of this environment in the repository."""
-    return subprocess.run(
-        [sys.executable, "-m", "snakemake", *arguments], cwd=root, capture_output=True, text=True, check=False
-    )
-
-
-def planned_jobs(output: str) -> dict[str, int]:
-    """The job counts of a dry run."""
-    lines = output.split("Job stats:")[1].split("\n\n")[0].splitlines()[3:]
-    return {line.split()[0]: int(line.split()[1]) for line in lines}
 
 
 @pytest.fixture(scope="module")
@@ -52,44 +38,17 @@ def test_every_rule_that_a_profile_names_exists(rules: list, root: Path) -> None
     names = {rule.name for rule in rules}
     for profile in sorted(root.glob("profiles/*/config.yaml")):
         settings = yaml.safe_load(profile.read_text())
+        components = [item.partition("=")[0] for item in settings.get("group-components", [])]
         for key in ("set-resources", "set-threads", "consider-ancient"):
-            unknown = set(settings.get(key, {})) - names
+            unknown = {*settings.get(key, {}), *components} - names
             assert not unknown, f"{profile}: {key} names rules that do not exist: {unknown}"
 
 
-def test_the_miniature_plans_every_stage(root: Path, tmp_path: Path) -> None:
-    elsewhere = f"pathvars={{results: {tmp_path}, resources: {tmp_path}}}"
-    done = snakemake("-n", "--profile", "profiles/demo", "--config", elsewhere, root=root)
-    assert done.returncode == 0, done.stderr
-    jobs = planned_jobs(done.stdout)
-    assert jobs["augment_solutions"] == 2 * 4
-    assert jobs["augment_problems"] == 2 * 2
-    assert jobs["solve_new_problems"] == 2 * 2 * 4
-    assert jobs["evaluate_greedy"] == 3 * 2
-    assert jobs["evaluate_samples"] == 2 * 8
-    assert jobs["make_model"] == 3
-
-
-def test_the_paper_plans_without_network_or_gpu(root: Path) -> None:
-    done = snakemake("-n", "results/openmath2_metrics.tsv", "--profile", "slurm", root=root)
-    assert done.returncode == 0, done.stderr
-    jobs = planned_jobs(done.stdout)
-    assert jobs["augment_solutions"] == 512 + 64
-    assert jobs["augment_problems"] == 80 + 10
-    assert jobs["solve_new_problems"] == (80 + 10) * 32
-    assert jobs["vote_new_answers"] == 90
-    assert jobs["evaluate_samples"] == 2 * 5 * 256
-
-
-def test_one_file_can_be_asked_for_by_itself(root: Path) -> None:
-    done = snakemake("-n", "results/solution-augmentation/math/output-rs5.jsonl", "--profile", "slurm", root=root)
-    assert done.returncode == 0, done.stderr
-    assert planned_jobs(done.stdout) == {
-        "prepare_dataset": 1,
-        "fetch_model": 1,
-        "augment_solutions": 1,
-        "total": 3,
-    }
+def test_every_input_that_a_profile_takes_for_ancient_exists(rules: list, root: Path) -> None:
+    inputs = {rule.name: set(dict(rule.input._get_names())) for rule in rules}
+    for profile in sorted(root.glob("profiles/*/config.yaml")):
+        for rule, names in yaml.safe_load(profile.read_text()).get("consider-ancient", {}).items():
+            assert set(names.split(",")) <= inputs[rule], f"{profile}: {rule}"
 
 
 def test_the_readme_draws_the_rules_as_they_depend_on_each_other(root: Path, tmp_path: Path) -> None:
@@ -101,7 +60,7 @@ def test_the_readme_draws_the_rules_as_they_depend_on_each_other(root: Path, tmp
     assert drawn == depends
 
 
-@pytest.mark.parametrize(("env", "extras"), [("core", []), ("torch", ["demo"])])
+@pytest.mark.parametrize(("env", "extras"), [("core", []), ("hub", ["hub"]), ("torch", ["demo"])])
 def test_an_environment_has_the_pins_of_the_package(env: str, extras: list[str], root: Path) -> None:
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
     pins = project["dependencies"] + [pin for extra in extras for pin in project["optional-dependencies"][extra]]
@@ -119,3 +78,24 @@ def test_two_runs_do_not_write_to_the_same_results(root: Path, tmp_path: Path) -
     assert refused.returncode != 0
     assert f"another run is at work in {tmp_path}" in refused.stderr + refused.stdout
     assert snakemake(*arguments, root=root).returncode == 0
+
+
+def test_a_missing_key_is_told_before_the_first_job_and_not_in_a_dry_run(root: Path, tmp_path: Path) -> None:
+    elsewhere = f"pathvars={{results: {tmp_path}, resources: {tmp_path}, logs: {tmp_path}, benchmarks: {tmp_path}}}"
+    target = str(tmp_path / "evaluation/openmath2-llama3.1-8b-released/aime24/judged.jsonl")
+    arguments = ("--cores", "1", "--configfile", "config/evaluate.yaml", "--config", elsewhere, "--", target)
+    without = {"OPENAI_API_KEY": ""}
+    assert snakemake("-n", *arguments, root=root, environment=without).returncode == 0
+    refused = snakemake(*arguments, root=root, environment=without)
+    assert refused.returncode != 0
+    assert "the environment variable OPENAI_API_KEY is not set" in refused.stdout + refused.stderr
+    assert not list(tmp_path.rglob("*.jsonl")), "a job ran"
+
+
+def test_a_gated_model_without_a_token_is_told_before_the_download(root: Path, tmp_path: Path) -> None:
+    elsewhere = f"pathvars={{results: {tmp_path}, resources: {tmp_path}, logs: {tmp_path}, benchmarks: {tmp_path}}}"
+    target = str(tmp_path / "models/llama3.1-8b/hf/manifest.json")
+    without = {"HF_TOKEN": "", "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "0"}
+    refused = snakemake("--cores", "1", "--config", elsewhere, "--", target, root=root, environment=without)
+    assert refused.returncode != 0
+    assert "llama3.1-8b is gated: set HF_TOKEN" in refused.stdout + refused.stderr

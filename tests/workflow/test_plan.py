@@ -1,0 +1,248 @@
+"""The plans: the paper's, those of the overlays, and those of single files; no network, no GPU."""
+
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from planning import Plan, plan
+
+FINAL = "results/openmath2_metrics.tsv"
+GPU_RULES = {
+    "augment_solutions",
+    "augment_problems",
+    "solve_new_problems",
+    "retrieve_similar",
+    "check_contamination",
+    "evaluate_greedy",
+    "evaluate_samples",
+    "train_leg",
+    "average_nemo_checkpoints",
+    "convert_hf_to_nemo",
+    "convert_nemo_to_hf",
+    "convert_hf_to_trtllm",
+    "convert_trained_to_trtllm",
+}
+
+
+@pytest.fixture(scope="module")
+def paper(root: Path) -> Plan:
+    return plan(FINAL, "--profile", "slurm", root=root)
+
+
+@pytest.fixture(scope="module")
+def config(root: Path) -> Any:
+    return yaml.safe_load((root / "config/config.yaml").read_text())
+
+
+@pytest.fixture(scope="module")
+def profile(root: Path) -> Any:
+    return yaml.safe_load((root / "profiles/slurm/config.yaml").read_text())
+
+
+def test_the_paper_has_the_counts_of_the_paper(paper: Plan) -> None:
+    assert paper.jobs == {
+        "fetch_original": 6 + 4,  # prompts and few-shot sets
+        "fetch_model": 8,  # teacher, two base models, two instruct, two released, embeddings
+        "fetch_nemo_skills": 1,
+        "convert_hf_to_trtllm": 5,
+        "convert_hf_to_nemo": 2,
+        "prepare_dataset": 5 + 2,
+        "augment_solutions": 512 + 64,
+        "grade_solutions": 2,
+        "augment_problems": 80 + 10,
+        "clean_problems": 90,
+        "solve_new_problems": 2880,
+        "grade_new_solutions": 90,
+        "vote_new_answers": 90,
+        "retrieve_similar": 1,
+        "check_contamination": 1,
+        "prepare_sft_data": 2,
+        "train_leg": 2,  # the first of each; the others follow while a run is unfinished
+        "average_nemo_checkpoints": 2,
+        "convert_nemo_to_hf": 2,
+        "convert_trained_to_trtllm": 2,
+        "evaluate_greedy": 6 * 5,
+        "evaluate_samples": 2 * 5 * 256,
+        "grade_evaluation": 6 * 5,
+        "vote_answers": 2 * 5,
+        "judge_answers": 6 * 5,
+        "judge_majority": 2 * 5,
+        "compute_metrics": 6 * 5,
+        "tabulate_results": 1,
+    }
+
+
+def test_the_paper_averages_six_checkpoints_of_each_run(config: Any) -> None:
+    assert [len(run["average_steps"]) for run in config["training"].values()] == [6, 6]
+
+
+def test_every_job_on_gpus_says_what_it_takes(paper: Plan, profile: Any) -> None:
+    resources = paper.resources
+    assert {rule for rule, jobs in resources.items() if any(job.get("gres") for job in jobs)} == GPU_RULES
+    for rule in sorted(GPU_RULES):
+        assert "runtime" in profile["set-resources"][rule], f"profiles/slurm has no run time for {rule}"
+        for job in resources[rule]:
+            assert re.fullmatch(r"gpu:[1-8]", job["gres"])
+            assert int(job["mem_mb"]) >= 60000
+            assert int(job["runtime"]) == profile["set-resources"][rule]["runtime"]
+            if int(job.get("nodes", 1)) > 1:
+                assert (job["mpi"], job["tasks"], job["tasks_per_gpu"]) == ("srun", job["nodes"], "0")
+
+
+def test_nodes_and_gpus_are_those_of_the_documents(paper: Plan) -> None:
+    def nodes_and_gpus(rule: str) -> set[tuple[str, str]]:
+        return {(job["nodes"], job["gres"]) for job in paper.resources[rule]}
+
+    for rule in ("augment_solutions", "augment_problems", "solve_new_problems", "check_contamination"):
+        assert nodes_and_gpus(rule) == {("2", "gpu:8")}
+    assert nodes_and_gpus("train_leg") == {("8", "gpu:8"), ("32", "gpu:8")}
+    assert nodes_and_gpus("evaluate_samples") == {("1", "gpu:1"), ("1", "gpu:8")}
+
+
+def test_seeds_share_a_server_in_groups_of_the_size_of_the_profile(paper: Plan, profile: Any) -> None:
+    sizes = {rule: int(size) for rule, size in (item.split("=") for item in profile["group-components"])}
+    files = {"augment_solutions": [512, 64], "augment_problems": [80, 10], "solve_new_problems": 90 * [32]}
+    assert sizes.keys() == files.keys()
+    for rule, size in sizes.items():
+        groups = {name: jobs for name, jobs in paper.groups.items() if name.startswith(f"{rule}-")}
+        assert max(groups.values()) == size
+        assert len(groups) == sum(math.ceil(seeds / size) for seeds in files[rule])
+
+
+def test_members_of_a_group_take_turns(profile: Any) -> None:
+    """Else Snakemake would ask for the sum of their nodes (docs/cluster.md)."""
+    assert profile["resources"] == ["server=1"]
+    scopes = profile["set-resource-scopes"]
+    assert {"server", "nodes", "tasks", "tasks_per_gpu", "mem_mb", "concurrency", "margin"} == set(scopes)
+    assert set(scopes.values()) == {"local"}
+
+
+SYNTHESIS = {"augment_solutions", "augment_problems", "solve_new_problems", "check_contamination", "prepare_sft_data"}
+OVERLAYS: dict[str, tuple[str, dict[str, int], set[str]]] = {
+    "released_data": (
+        FINAL,
+        {"prepare_released_data": 2, "train_leg": 2, "evaluate_samples": 2560, "convert_nemo_to_hf": 2},
+        SYNTHESIS,
+    ),
+    "evaluate": (
+        FINAL,
+        {"fetch_model": 2, "evaluate_greedy": 10, "evaluate_samples": 40, "judge_answers": 10},
+        {*SYNTHESIS, "train_leg", "convert_hf_to_trtllm", "fetch_nemo_skills"},
+    ),
+    "hosted": (
+        "results/sft_data.jsonl",
+        {"augment_solutions": 576, "solve_new_problems": 2880, "fetch_model": 2, "prepare_sft_data": 1},
+        {"convert_hf_to_trtllm", "train_leg"},
+    ),
+    "pilot": (
+        "results/pilot/openmath2_metrics.tsv",
+        {
+            "augment_solutions": 12,
+            "augment_problems": 2,
+            "solve_new_problems": 8,
+            "train_leg": 1,
+            "evaluate_samples": 16,
+        },
+        {"convert_hf_to_trtllm", "convert_trained_to_trtllm"},
+    ),
+}
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_an_overlay_plans(overlay: str, root: Path) -> None:
+    target, counts, absent = OVERLAYS[overlay]
+    planned = plan(target, "--profile", "slurm", "--configfile", f"config/{overlay}.yaml", root=root)
+    assert {rule: planned.jobs.get(rule) for rule in counts} == counts
+    assert not absent & set(planned.jobs)
+    nodes = {int(job.get("nodes", 1)) for jobs in planned.resources.values() for job in jobs}
+    assert max(nodes) == {"released_data": 32}.get(overlay, 1)
+
+
+def test_the_miniature_plans_every_stage(root: Path, tmp_path: Path) -> None:
+    elsewhere = f"pathvars={{results: {tmp_path}, resources: {tmp_path}}}"
+    jobs = plan("--profile", "profiles/demo", "--config", elsewhere, root=root).jobs
+    assert jobs["augment_solutions"] == 2 * 4
+    assert jobs["augment_problems"] == 2 * 2
+    assert jobs["solve_new_problems"] == 2 * 2 * 4
+    assert jobs["evaluate_greedy"] == 3 * 2
+    assert jobs["evaluate_samples"] == 2 * 8
+    assert jobs["make_model"] == 3
+
+
+GENERATION = {
+    "prepare_dataset": 1,
+    "fetch_original": 2,
+    "fetch_model": 1,
+    "fetch_nemo_skills": 1,
+    "convert_hf_to_trtllm": 1,
+}
+TRAINED = {"train_leg": 1, "average_nemo_checkpoints": 1, "convert_nemo_to_hf": 1, "convert_hf_to_nemo": 1}
+PARTS: dict[str, dict[str, int]] = {
+    "resources/datasets/omni-math/test.jsonl": {"prepare_dataset": 1},
+    "resources/datasets/math-500/test.jsonl": {"prepare_dataset": 1},
+    "resources/models/llama3.1-405b-instruct/hf/manifest.json": {"fetch_model": 1},
+    "resources/models/llama3.1-405b-instruct/trtllm-tp8-pp2/manifest.json": {
+        "fetch_model": 1,
+        "fetch_nemo_skills": 1,
+        "convert_hf_to_trtllm": 1,
+    },
+    "resources/models/llama3.1-70b/nemo/manifest.json": {
+        "fetch_model": 1,
+        "fetch_nemo_skills": 1,
+        "convert_hf_to_nemo": 1,
+    },
+    "resources/originals/generic/math-base.yaml": {"fetch_original": 1},
+    "results/solution-augmentation/math/output-rs5.jsonl": {**GENERATION, "augment_solutions": 1},
+    "results/solution-augmentation/gsm8k/answers.jsonl": {**GENERATION, "augment_solutions": 64, "grade_solutions": 1},
+    "results/problem-augmentation/math/problem-set3.jsonl": {
+        **GENERATION,
+        "fetch_model": 2,
+        "augment_problems": 4,
+        "clean_problems": 1,
+    },
+    "results/new-problems-solution-augmentation/gsm8k/problem-set0/majority.jsonl": {
+        **GENERATION,
+        "fetch_original": 4,
+        "fetch_model": 2,
+        "augment_problems": 1,
+        "clean_problems": 1,
+        "solve_new_problems": 32,
+        "grade_new_solutions": 1,
+        "vote_new_answers": 1,
+    },
+    "results/evaluation/openmath2-llama3.1-8b-released/math-500/metrics.json": {
+        "fetch_original": 2,
+        "prepare_dataset": 1,
+        "fetch_model": 1,
+        "fetch_nemo_skills": 1,
+        "convert_hf_to_trtllm": 1,
+        "evaluate_greedy": 1,
+        "grade_evaluation": 1,
+        "judge_answers": 1,
+        "compute_metrics": 1,
+    },
+}
+LATER = {
+    "results/contamination/checked.jsonl": {"check_contamination": 1, "retrieve_similar": 1, "augment_problems": 90},
+    "results/packed/sft_data/packed_4096_seed0.json": {"pack_sequences": 1, "prepare_sft_data": 1},
+    "results/training/openmath2-llama3.1-8b/legs/1.json": {"train_leg": 1, "convert_hf_to_nemo": 1},
+    "results/training/openmath2-llama3.1-70b/model-averaged-trtllm/manifest.json": {
+        **TRAINED,
+        "convert_trained_to_trtllm": 1,
+    },
+}
+
+
+@pytest.mark.parametrize("target", PARTS)
+def test_a_part_is_asked_for_by_its_path(target: str, root: Path) -> None:
+    assert plan(target, "--profile", "slurm", root=root).jobs == PARTS[target]
+
+
+@pytest.mark.parametrize("target", LATER)
+def test_a_part_at_the_end_of_the_chain_is_asked_for_by_its_path(target: str, root: Path) -> None:
+    jobs = plan(target, "--profile", "slurm", root=root).jobs
+    assert {rule: jobs.get(rule) for rule in LATER[target]} == LATER[target]
+    assert not {"evaluate_greedy", "tabulate_results"} & set(jobs)
