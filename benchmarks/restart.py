@@ -3,35 +3,40 @@
     python benchmarks/restart.py FOLDER --kills 6 --seed 1
 
 The miniature runs twice, from nothing: once undisturbed, and once so that its main process gets SIGKILL so many times,
-each between 3 and 50 seconds after its start, and the same command is called again at once. What a killed call had
-started (jobs, servers) goes on. Then every artefact of the two is compared, and finished rows that stand twice in the
-work folders are counted; the status is 1 if anything differs. Takes about eight minutes of two cores.
+each when it has finished up to 30 jobs and at most 5 seconds later, and the same command is called again at once. What
+a killed call had started (jobs, servers) goes on. Then every artefact of the two is compared, and finished rows that
+stand twice in the work folders are counted; the status is 1 if anything differs. Takes about ten minutes of two cores.
 """
 
 import argparse
 import random
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests/integration"))
 
-from running import Workflow, digests, finished_rows
+from running import Workflow, digests, finished_rows, wait_until
+
+
+def finished_jobs(workflow: Workflow, start: int) -> int:
+    """How many jobs the calls have finished since their output was so long."""
+    return workflow.output.read_bytes()[start:].count(b"%) done")
 
 
 def run_with_kills(workflow: Workflow, kills: int, rng: random.Random) -> None:
     """Call the workflow until it ends well, and kill the main processes of the first calls; say what each has left."""
     for number in range(1, kills + 1):
-        call, after = workflow.start(), rng.uniform(3, 50)
-        try:
-            call.wait(after)
-        except subprocess.TimeoutExpired:
+        start = workflow.output.stat().st_size if workflow.output.exists() else 0
+        jobs, after = rng.randint(0, 30), rng.uniform(0, 5)
+        call = workflow.start()
+        if wait_until(lambda start=start, jobs=jobs: finished_jobs(workflow, start) >= jobs, call, seconds=1800):
+            time.sleep(after)
             call.kill()
             call.wait()
             words = [word for words in workflow.processes().values() for word in words[1:2] if "scripts/" in word]
-            jobs = ", ".join(sorted(Path(word).name for word in words))
-            print(f"kill {number} after {after:.1f} s; it leaves {jobs or 'nothing'}", flush=True)
+            left = ", ".join(sorted(Path(word).name for word in words))
+            print(f"kill {number}, {after:.1f} s after job {jobs}: it leaves {left or 'nothing'}", flush=True)
     workflow.run()
 
 

@@ -82,6 +82,7 @@ rule check_contamination:
             --manifest {output.manifest:q} \
             --work {params.work:q} \
             {params.server} \
+            {resources.engine_options} \
             --prompt {input.prompt:q} \
             {params.template} \
             {params.both_ways} \

@@ -56,6 +56,7 @@ rule convert_hf_to_trtllm:
         gres=lambda wildcards: f"gpu:{wildcards.tp}",
         mem_mb=64000,
         runtime=240,
+        launcher=launcher_option("tensorrt_llm"),
     params:
         model=folder_of("model"),
         checkout=folder_of("checkout"),
@@ -68,6 +69,7 @@ rule convert_hf_to_trtllm:
             --model-folder {params.model:q} \
             --checkout {params.checkout:q} \
             {params.options} \
+            {resources.launcher} \
             --manifest {output.manifest:q} \
             >{log:q} 2>&1
         """
@@ -88,6 +90,7 @@ use rule convert_hf_to_trtllm as convert_trained_to_trtllm with:
         gres=lambda wildcards: f"gpu:{served_sizes(wildcards.run)[0]}",
         mem_mb=64000,
         runtime=240,
+        launcher=launcher_option("tensorrt_llm"),
     params:
         model=folder_of("model"),
         checkout=folder_of("checkout"),
@@ -113,6 +116,7 @@ rule convert_hf_to_nemo:
         gres="gpu:1",
         mem_mb=64000,
         runtime=240,
+        launcher=launcher_option("nemo"),
     params:
         model=folder_of("model"),
         checkout=folder_of("checkout"),
@@ -125,6 +129,7 @@ rule convert_hf_to_nemo:
             --model-folder {params.model:q} \
             --checkout {params.checkout:q} \
             {params.options} \
+            {resources.launcher} \
             --manifest {output.manifest:q} \
             >{log:q} 2>&1
         """
@@ -152,10 +157,12 @@ rule convert_nemo_to_hf:
         gres=lambda wildcards: f"gpu:{config['training'][wildcards.run]['num_gpus']}",
         mem_mb=64000,
         runtime=240,
+        launcher=launcher_option("nemo"),
     params:
         model=folder_of("model"),
         base_model=folder_of("base_model"),
         checkout=folder_of("checkout"),
+        num_gpus=lambda wildcards: config["training"][wildcards.run]["num_gpus"],
         options=lambda wildcards: nemo_options(config["training"][wildcards.run]["base_model"]),
     shell:
         """
@@ -165,7 +172,9 @@ rule convert_nemo_to_hf:
             --model-folder {params.model:q} \
             --hf-model-folder {params.base_model:q} \
             --checkout {params.checkout:q} \
+            --num-gpus {params.num_gpus} \
             {params.options} \
+            {resources.launcher} \
             --manifest {output.manifest:q} \
             >{log:q} 2>&1
         """

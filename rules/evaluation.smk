@@ -148,6 +148,7 @@ rule judge_answers:
             --manifest {output.manifest:q} \
             --work {params.work:q} \
             {params.server} \
+            {resources.engine_options} \
             --prompt {input.prompt:q} \
             {params.template} \
             {params.sampling} \

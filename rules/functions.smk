@@ -118,16 +118,13 @@ def served_manifest(model):
 
 
 def server_options(model):
-    """The command-line options that name a model and its engine."""
+    """The command-line options that name a model and its engine; how the engine is run is a resource."""
     server, manifest = server_of(model), served_manifest(model)
-    options = parallel_options(server["engine"], server.get("gpus", 0), server.get("nodes", 1))
-    options |= server.get("options", {})
     return quote_options(
         {
             "model": server.get("served_name", model),
             "engine": server["engine"],
             "model_folder": os.path.dirname(path(manifest)) if manifest else None,
-            "engine_options": json.dumps(options) if options else None,
             "address": server.get("address"),
             "api_key_env": server.get("api_key_env"),
         }
@@ -156,8 +153,12 @@ def served_sizes(model):
 def engine_options(gpus, nodes):
     """The command-line options of an engine that TensorRT-LLM builds for so many GPUs of a node, and nodes."""
     build = {key: value for key, value in config["tensorrt_llm"].items() if key != "launcher"}
-    launcher = json.dumps(config["tensorrt_llm"]["launcher"])
-    return quote_options({"tp_size": gpus, "pp_size": nodes, **build, "launcher": launcher})
+    return quote_options({"tp_size": gpus, "pp_size": nodes, **build})
+
+
+def launcher_option(section):
+    """The words before the commands of NeMo or TensorRT-LLM: a resource, as they change where a command runs."""
+    return quote_options({"launcher": json.dumps(config[section]["launcher"])})
 
 
 def nemo_options(model):
@@ -166,7 +167,6 @@ def nemo_options(model):
         {
             "hf_model_name": config["models"][model].get("repository", model),
             "precision": config["nemo"]["precision"],
-            "launcher": json.dumps(config["nemo"]["launcher"]),
         }
     )
 
@@ -190,17 +190,21 @@ def node_resources(nodes, gpus):
 
 
 def asking_resources(model):
-    """Resources of a job that asks a model: those of its server, the requests in flight, and the minutes kept back.
+    """Resources of a job that asks a model: nodes and options of its server, requests in flight, minutes kept back.
+
+    Options of the engine are among them as they change where and how fast it runs: nothing is asked again for them.
 
     ``server`` is 1, so that a profile can let the jobs of a group take turns at the server that they share.
     """
     server = server_of(model)
     gpus = server.get("gpus", 0)
+    engine = parallel_options(server["engine"], gpus, server.get("nodes", 1)) | server.get("options", {})
     return {
         **node_resources(server.get("nodes", 1), gpus),
         **({"server": 1} if gpus else {}),
         "concurrency": server.get("concurrency", 64),
         "margin": config["margins"]["generation"],
+        "engine_options": quote_options({"engine_options": json.dumps(engine) if engine else None}),
     }
 
 
@@ -212,7 +216,7 @@ def stage_resources(stage):
 def run_resources(run):
     """Resources of a leg of a training run."""
     nodes = node_resources(config["training"][run]["num_nodes"], config["training"][run]["num_gpus"])
-    return {**nodes, "margin": config["margins"]["training"]}
+    return {**nodes, "margin": config["margins"]["training"], "placement": placement(run)}
 
 
 def for_each(resources_of, wildcard, names):
@@ -413,14 +417,7 @@ RUN_KEYS = (
     "precision",
     "seed",
 )
-NEMO_KEYS = (
-    "num_nodes",
-    "num_gpus",
-    "tensor_parallel",
-    "pipeline_parallel",
-    "context_parallel",
-    "max_seq_length",
-)
+PLACEMENT_KEYS = ("num_nodes", "num_gpus", "tensor_parallel", "pipeline_parallel", "context_parallel")
 
 
 def runs_with(backend):
@@ -433,12 +430,17 @@ def training_options(wildcards):
     run = config["training"][wildcards.run]
     options = {key: run[key] for key in RUN_KEYS}
     if run["backend"] == "nemo_aligner":
-        options |= {key: run[key] for key in NEMO_KEYS}
-        options |= {
-            "launcher": json.dumps(config["nemo"]["launcher"]),
-            "overrides": json.dumps(run.get("overrides", {})),
-        }
+        options |= {"max_seq_length": run["max_seq_length"], "overrides": json.dumps(run.get("overrides", {}))}
     return quote_options(options)
+
+
+def placement(name):
+    """The options that say over which GPUs a run is spread: a resource, as the run stays the same."""
+    run = config["training"][name]
+    if run["backend"] != "nemo_aligner":
+        return ""
+    spread = {key: run[key] for key in PLACEMENT_KEYS}
+    return quote_options({**spread, "launcher": json.dumps(config["nemo"]["launcher"])})
 
 
 def legs_until_finished(wildcards):

@@ -50,6 +50,7 @@ rule augment_solutions:
             --manifest {output.manifest:q} \
             --work {params.work:q} \
             {params.server} \
+            {resources.engine_options} \
             --prompt {input.prompt:q} \
             {params.template} \
             {params.examples} \

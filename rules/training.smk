@@ -47,6 +47,7 @@ checkpoint train_leg:
             {params.data} \
             {params.checkout} \
             {params.options} \
+            {resources.placement} \
             --deadline-minutes $(({resources.runtime} - {resources.margin})) \
             --work {params.folder:q}/work \
             --checkpoints {params.folder:q}/checkpoints \
@@ -108,6 +109,7 @@ rule average_nemo_checkpoints:
         "../envs/core.yaml"
     threads: 1
     resources:
+        launcher=launcher_option("nemo"),
         gres=lambda wildcards: f"gpu:{config['training'][wildcards.run]['num_gpus']}",
         mem_mb=64000,
         runtime=240,
@@ -116,7 +118,7 @@ rule average_nemo_checkpoints:
         checkpoints=path("<results>/training/{run}/checkpoints"),
         base_model=folder_of("base_model"),
         checkout=folder_of("checkout"),
-        launcher=json.dumps(config["nemo"]["launcher"]),
+        num_gpus=lambda wildcards: config["training"][wildcards.run]["num_gpus"],
         folder=lambda wildcards, output: os.path.dirname(output.manifest),
     shell:
         """
@@ -125,7 +127,8 @@ rule average_nemo_checkpoints:
             --steps {params.steps} \
             --base-model {params.base_model:q} \
             --checkout {params.checkout:q} \
-            --launcher {params.launcher:q} \
+            --num-gpus {params.num_gpus} \
+            {resources.launcher} \
             --output-folder {params.folder:q} \
             --manifest {output.manifest:q} \
             >{log:q} 2>&1

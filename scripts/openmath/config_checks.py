@@ -15,6 +15,9 @@ Config = Mapping[str, Any]
 STAGES_WITH_SAMPLES = ("solution_augmentation", "problem_augmentation", "new_problems_solution_augmentation")
 STAGES_WITH_MODEL = (*STAGES_WITH_SAMPLES, "contamination", "judge")
 
+NEMO_SKILLS_OF_2024 = "e718d393e7b82d671e78d9474c514d1f90b6ea11"
+NEMO_SKILLS_OF_2025 = "cb3f35bc0bf024ab3923aa5025ae64fadb0518eb"
+
 
 def contradictions(config: Config) -> Iterator[str]:
     """Names that nothing defines, and numbers that cannot go together."""
@@ -123,6 +126,10 @@ def _impossible_run(config: Config, run: str, settings: Mapping[str, Any]) -> It
     if settings["warmup_steps"] > settings["steps"]:
         yield f"{key}.warmup_steps: {settings['warmup_steps']} is more than all {settings['steps']} steps"
     yield from _impossible_backend(key, settings)
+    if settings["backend"] == "nemo_aligner" and config["nemo"]["revision"] == NEMO_SKILLS_OF_2024:
+        for name, plain in (("packing", None), ("context_parallel", 1)):
+            if settings[name] != plain:
+                yield f"{key}.{name}: nemo.revision knows it not; take one of 2025, such as {NEMO_SKILLS_OF_2025}"
     yield from _incomplete_server(f"{key}.server", settings.get("server", {}))
 
 

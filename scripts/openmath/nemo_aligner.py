@@ -46,7 +46,7 @@ ADVICE = "NeMo is missing; name its container in the launcher (nemo.launcher), o
 _TRAIN, _VALIDATION = "model.data.train_ds.", "model.data.validation_ds."
 _FILE_NAME = "megatron_gpt_sft--{val_loss:.3f}-{step}-{consumed_samples}-{epoch}"
 _WANDB_PROJECT = "nemo-skills"
-_STEP = re.compile(r"(?<![A-Za-z_])step=(\d+)(?!\d)")
+_STEP = re.compile(r"(?<![A-Za-z_])step=(\d+)")
 _LAST = re.compile(r"-last(-v\d+)?$")
 _UNFINISHED = "-unfinished"
 

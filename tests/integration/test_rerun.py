@@ -80,7 +80,11 @@ def test_a_fresh_checkout_and_changes_that_change_no_result_plan_nothing(
     assert (
         plan(
             *("--set-resources", "augment_solutions:runtime=999", "train_leg:runtime=999", "train_leg:mem_mb=999"),
-            *("--config", "margins={generation: 3, training: 3}", "models={teacher: {server: {concurrency: 7}}}"),
+            *(
+                "--config",
+                "margins={generation: 3, training: 3}",
+                "models={teacher: {server: {concurrency: 7, options: {idle_timeout: 9}}}}",
+            ),
         )
         == {}
     )

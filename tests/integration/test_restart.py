@@ -6,7 +6,6 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -28,7 +27,7 @@ GENERATION: Overlay = {
     },
 }
 
-LEG_STEPS, STEPS = 50, 80
+LEG_STEPS, STEPS = 40, 60
 LAST_LEG = "training/student/legs/2.json"
 
 
@@ -51,26 +50,23 @@ def training(reference: Path) -> Overlay:
 
 
 @pytest.fixture(scope="module")
-def workflow() -> Iterator[Callable[..., Workflow]]:
-    """Make workflows; what is left of their calls ends with the tests."""
-    made: list[Workflow] = []
-
-    def make(*arguments: Any) -> Workflow:
-        made.append(Workflow(*arguments))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.end_processes()
-
-
-@pytest.fixture(scope="module")
-def undisturbed(workflow: Callable[..., Workflow], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the same generations and training, made in one go."""
     folder = tmp_path_factory.mktemp("undisturbed")
     write_jsonl(folder / "problems.jsonl", word_problems.rows("shop", "train", count=ROWS, seed=1))
-    workflow(folder, {**GENERATION, **training(folder)}, [ANSWERS, LAST_LEG]).run()
+    run = Workflow(folder, {**GENERATION, **training(folder)}, [ANSWERS, LAST_LEG])
+    try:
+        run.run()
+    finally:
+        run.end_processes()
     return folder
+
+
+@pytest.fixture
+def workflow(tmp_path: Path) -> Iterator[Callable[[Overlay, list[str]], Workflow]]:
+    """Make a workflow in ``tmp_path``; what is left of its calls, orphans too, ends with the test."""
+    yield lambda overlay, targets: Workflow(tmp_path, overlay, targets)
+    Workflow(tmp_path).end_processes()
 
 
 def has_rows(run: Workflow, count: int) -> Callable[[], bool]:
@@ -100,7 +96,7 @@ def assert_every_row_was_finished_once(run: Workflow) -> None:
 
 def test_generations_of_a_workflow_that_was_killed_again_and_again(undisturbed, workflow, tmp_path):
     rng = random.Random(1)
-    run = workflow(tmp_path, GENERATION, [ANSWERS])
+    run = workflow(GENERATION, [ANSWERS])
     # Two seeds run at a time, and no other starts without a main process: each call finds something to do.
     moments = [(run.folder / "logs/make_model").exists, has_rows(run, 20), has_rows(run, 2 * ROWS + 20)]
     for moment in moments:
@@ -116,7 +112,7 @@ def test_generations_of_a_workflow_that_was_killed_again_and_again(undisturbed, 
 
 def test_generations_whose_jobs_and_server_were_killed(undisturbed, workflow, tmp_path):
     rng = random.Random(2)
-    run = workflow(tmp_path, {**GENERATION, "pathvars": {"resources": str(undisturbed / "resources")}}, [ANSWERS])
+    run = workflow({**GENERATION, "pathvars": {"resources": str(undisturbed / "resources")}}, [ANSWERS])
 
     def job() -> int:
         return rng.choice(run.processes_of("generate.py"))
@@ -140,6 +136,7 @@ def test_generations_whose_jobs_and_server_were_killed(undisturbed, workflow, tm
             kill(left)
         assert call.wait() == 1
     run.run()
+    run.end_processes()
     assert digests(tmp_path / "results/solution-augmentation") == digests(undisturbed / "results/solution-augmentation")
     assert_every_row_was_finished_once(run)
 
@@ -147,7 +144,7 @@ def test_generations_whose_jobs_and_server_were_killed(undisturbed, workflow, tm
 def test_training_that_was_killed_again_and_again(undisturbed, workflow, tmp_path):
     rng = random.Random(3)
     overlay = {**training(undisturbed), "pathvars": {"resources": str(undisturbed / "resources")}}
-    run = workflow(tmp_path, overlay, [LAST_LEG])
+    run = workflow(overlay, [LAST_LEG])
     assert kill_main(run, has_step(run, 10), after=rng.uniform(0, 0.3))
     orphans = run.processes_of("train_leg.py")
     call = run.start()
@@ -155,7 +152,7 @@ def test_training_that_was_killed_again_and_again(undisturbed, workflow, tmp_pat
     time.sleep(rng.uniform(0, 1))
     for orphan in orphans:
         kill(orphan)  # the job of the second call, which waits for it, takes its place
-    assert wait_until(lambda: has_step(run, 40)() and run.processes_of("train_leg.py"), call), run.last_words()
+    assert wait_until(lambda: has_step(run, 30)() and run.processes_of("train_leg.py"), call), run.last_words()
     for job in run.processes_of("train_leg.py"):
         kill(job)
     assert call.wait() == 1

@@ -205,6 +205,11 @@ BROKEN: dict[str, tuple[str, Any, str]] = {
         {"capacity": 2048, "seed": 0},
         f"{PAPER}.packing.capacity: 2048 is not max_seq_length",
     ),
+    "packs that this NeMo-Skills does not read": (
+        f"{PAPER}.packing",
+        {"capacity": 4096, "seed": 0},
+        f"{PAPER}.packing: nemo.revision knows it not; take one of 2025, such as cb3f35bc",
+    ),
     "a learning rate that rises": (
         f"{PAPER}.min_learning_rate",
         1e-3,

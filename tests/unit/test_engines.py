@@ -13,6 +13,7 @@ from openmath.engines import (
     add_server_arguments,
     check_engine,
     engine_command,
+    parallel_options,
     sampling_from_args,
     server_from_args,
 )
@@ -31,8 +32,8 @@ GPU_OPTIONS = {
 }
 
 
-def known_flags(path: Path) -> set[str]:
-    with open(path, encoding="utf-8") as lines:
+def known_flags(table: str) -> set[str]:
+    with open(Path(__file__).parents[1] / "data/options" / table, encoding="utf-8") as lines:
         rows = csv.reader((line for line in lines if not line.startswith("#")), delimiter="\t")
         return {flag for row in rows for flag in row[0].split()}
 
@@ -54,15 +55,29 @@ def parse(*words: str) -> argparse.Namespace:
     ("engine", "options", "listed"),
     [
         ("vllm", GPU_OPTIONS, "vllm_serve.tsv"),
+        ("vllm", parallel_options("vllm", 8, 2), "vllm_serve.tsv"),
+        ("trtllm", parallel_options("trtllm", 8, 1), "trtllm_serve.tsv"),
         ("trtllm", {"tp_size": 8, "pp_size": 2, "tokenizer": "t", "max_batch_size": 64}, "trtllm_serve.tsv"),
     ],
 )
-def test_every_option_that_is_written_is_one_of_the_program(engine, options, listed, folder, shared_data):
-    known = known_flags(shared_data.parent / "options" / listed)
+def test_every_option_that_is_written_is_one_of_the_program(engine, options, listed, folder):
+    known = known_flags(listed)
     words = engine_command(Server("m", engine, folder, options), 8000)
     flags = [word for word in words if word.startswith("--")]
     assert len(flags) > len(options)
     assert set(flags) <= known
+
+
+def test_a_server_over_several_nodes_is_started_on_every_gpu_of_them(folder):
+    words = engine_command(Server("m", "trtllm", folder, parallel_options("trtllm", 8, 2)), 8000)
+    start = words.index("trtllm-serve")
+    assert words[0] == "srun"
+    assert words[start - 1] == "trtllm-llmapi-launch"
+    assert {"--nodes=2", "--ntasks=16", "--ntasks-per-node=8", "--gres=gpu:8", "--cpus-per-task=1"} <= set(
+        words[:start]
+    )
+    options = dict(zip(words[start + 2 :: 2], words[start + 3 :: 2], strict=False))
+    assert (options["--tp_size"], options["--pp_size"], options["--backend"]) == ("8", "2", "tensorrt")
 
 
 def test_the_embedded_server_takes_what_is_written(folder):

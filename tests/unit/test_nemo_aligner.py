@@ -311,6 +311,14 @@ def test_links_name_the_exact_steps_of_what_is_kept(tmp_path):
     assert (tmp_path / "elsewhere/checkpoints/step=1000/step").read_text() == "1000"  # links can be moved along
 
 
+def test_links_hold_where_the_folder_of_links_is_itself_a_link(tmp_path):
+    (tmp_path / "another/disk").mkdir(parents=True)
+    (tmp_path / "checkpoints").symlink_to("another/disk")
+    (saved(tmp_path / "work", 7) / "step").write_text("7")
+    nemo_aligner.link_checkpoints(nemo_aligner.saved_states(tmp_path / "work"), tmp_path / "checkpoints")
+    assert (tmp_path / "checkpoints/step=7/step").read_text() == "7"
+
+
 def test_links_to_what_is_gone_are_removed(tmp_path):
     folder, links = tmp_path / "nemo", tmp_path / "links"
     first = saved(folder, 10)

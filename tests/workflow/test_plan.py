@@ -225,15 +225,25 @@ PARTS: dict[str, dict[str, int]] = {
         "compute_metrics": 1,
     },
 }
-LATER = {
-    "results/contamination/checked.jsonl": {"check_contamination": 1, "retrieve_similar": 1, "augment_problems": 90},
-    "results/packed/sft_data/packed_4096_seed0.json": {"pack_sequences": 1, "prepare_sft_data": 1},
-    "results/training/openmath2-llama3.1-8b/legs/1.json": {"train_leg": 1, "convert_hf_to_nemo": 1},
-    "results/training/openmath2-llama3.1-70b/model-averaged-trtllm/manifest.json": {
-        **TRAINED,
-        "convert_trained_to_trtllm": 1,
-    },
-}
+EVALUATION = "results/evaluation/openmath2-llama3.1-8b/math"
+LATER = [
+    "resources/models/llama3.1-8b/nemo/manifest.json",
+    "results/problem-augmentation/gsm8k/output-rs9.jsonl",
+    "results/new-problems-solution-augmentation/math/problem-set79/output-rs31.jsonl",
+    "results/contamination/retrieved.jsonl",
+    "results/contamination/checked.jsonl",
+    "results/sft_data.jsonl",
+    "results/sft_data_5m.counts.json",
+    *(f"results/packed/sft_data/packed_4096_seed0.{part}.npy" for part in ("input_ids", "loss_mask", "seq_start_id")),
+    "results/training/openmath2-llama3.1-8b/legs/1.json",
+    *(
+        f"results/training/openmath2-llama3.1-8b/model-averaged-{form}/manifest.json"
+        for form in ("nemo", "hf", "trtllm")
+    ),
+    *(f"{EVALUATION}/{name}.jsonl" for name in ("output", "output-rs255", "answers", "majority", "judged")),
+    f"{EVALUATION}/judged-majority.jsonl",
+    f"{EVALUATION}/metrics.json",
+]
 
 
 @pytest.mark.parametrize("target", PARTS)
@@ -241,8 +251,8 @@ def test_a_part_is_asked_for_by_its_path(target: str, root: Path) -> None:
     assert plan(target, "--profile", "slurm", root=root).jobs == PARTS[target]
 
 
-@pytest.mark.parametrize("target", LATER)
-def test_a_part_at_the_end_of_the_chain_is_asked_for_by_its_path(target: str, root: Path) -> None:
-    jobs = plan(target, "--profile", "slurm", root=root).jobs
-    assert {rule: jobs.get(rule) for rule in LATER[target]} == LATER[target]
-    assert not {"evaluate_greedy", "tabulate_results"} & set(jobs)
+def test_what_stands_behind_the_whole_synthesis_is_asked_for_by_its_path_too(root: Path) -> None:
+    jobs = plan(*LATER, "--profile", "slurm", root=root).jobs
+    assert (jobs["pack_sequences"], jobs["prepare_sft_data"], jobs["train_leg"]) == (1, 2, 1)
+    assert (jobs["evaluate_samples"], jobs["compute_metrics"]) == (256, 1)
+    assert "tabulate_results" not in jobs
