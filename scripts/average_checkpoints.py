@@ -11,6 +11,7 @@ from pathlib import Path
 from openmath.averaging import average_checkpoints, checkpoint_folders
 from openmath.manifests import write_folder_manifest
 from openmath.records import file_sha256
+from openmath.work_folders import hold
 
 logger = logging.getLogger("average_checkpoints")
 
@@ -31,16 +32,17 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     logger.info("arguments: %s", vars(args))
     folders = checkpoint_folders(args.checkpoints, args.steps)
-    average_checkpoints(folders, args.output_folder)
-    write_folder_manifest(
-        args.output_folder,
-        source="average of checkpoints",
-        steps=args.steps,
-        averaged={
-            folder.name: {path.name: file_sha256(path) for path in sorted(folder.glob("*.safetensors"))}
-            for folder in folders
-        },
-    )
+    with hold(args.output_folder):
+        average_checkpoints(folders, args.output_folder)
+        write_folder_manifest(
+            args.output_folder,
+            source="average of checkpoints",
+            steps=args.steps,
+            averaged={
+                folder.name: {path.name: file_sha256(path) for path in sorted(folder.glob("*.safetensors"))}
+                for folder in folders
+            },
+        )
     logger.info("averaged %d checkpoints into %s", len(folders), args.output_folder)
 
 

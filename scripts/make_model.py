@@ -8,6 +8,7 @@ tokenizer is the same in every case.
 """
 
 import argparse
+import json
 import logging
 import sys
 import tempfile
@@ -23,6 +24,7 @@ from openmath.records import derive_seed, file_sha256
 from openmath.small_models import save_model, train_tokenizer, untrained_llama
 from openmath.tokenization import encode
 from openmath.training import AnswerRows, Recipe, train
+from openmath.work_folders import hold
 
 logger = logging.getLogger("make_model")
 
@@ -62,17 +64,15 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     return args
 
 
-def main(argv: list[str] | None = None) -> None:
-    args = parse_args(argv)
-    logger.info("arguments: %s", vars(args))
+def make(args: argparse.Namespace, facts: dict[str, Any]) -> None:
+    """Make the model, train it, and write its folder; the manifest, with the facts, last."""
     prompts = load_prompts(args.prompts_folder, args.template)
     tokenizer = train_tokenizer(prompts, Template.load(args.template), args.vocabulary)
     model = untrained_llama(
         tokenizer, args.seed, args.hidden_size, args.layers, args.heads, args.intermediate_size, args.context_length
     )
     logger.info("%d parameters, %d tokens", model.num_parameters(), len(tokenizer))
-    log: list[dict[str, float]] = []
-    if args.corpus != "none" and args.steps:
+    if is_taught(args):
         recipe = Recipe(
             steps=args.steps,
             micro_batch_size=args.batch_size,
@@ -87,20 +87,43 @@ def main(argv: list[str] | None = None) -> None:
             clip=1.0,
         )
         with tempfile.TemporaryDirectory() as scratch:
-            _, log = train(model, taught_rows(args, tokenizer), recipe, Path(scratch))
+            train(model, taught_rows(args, tokenizer), recipe, Path(scratch))
     save_model(model, tokenizer, args.folder)
-    write_folder_manifest(
-        args.folder,
-        source="made from random weights" if not log else f"made from random weights and the corpus {args.corpus}",
-        revision=None,
-        settings={
+    write_folder_manifest(args.folder, **facts)
+
+
+def is_taught(args: argparse.Namespace) -> bool:
+    """Whether the weights do not stay random."""
+    return args.corpus != "none" and args.steps > 0
+
+
+def model_facts(args: argparse.Namespace) -> dict[str, Any]:
+    """What the model follows from."""
+    return {
+        "source": f"made from random weights and the corpus {args.corpus}"
+        if is_taught(args)
+        else "made from random weights",
+        "revision": None,
+        "settings": {
             name: value
             for name, value in sorted(vars(args).items())
             if name not in ("folder", "manifest", "prompts_folder", "template")
         },
-        template_sha256=file_sha256(args.template),
-        prompts_sha256={path.name: file_sha256(path) for path in sorted(args.prompts_folder.glob("*.yaml"))},
-    )
+        "template_sha256": file_sha256(args.template),
+        "prompts_sha256": {path.name: file_sha256(path) for path in sorted(args.prompts_folder.glob("*.yaml"))},
+    }
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    logger.info("arguments: %s", vars(args))
+    facts = model_facts(args)
+    with hold(args.folder):
+        known = json.loads(args.manifest.read_bytes()) if args.manifest.is_file() else {}
+        if all(known.get(key, ...) == value for key, value in facts.items()):
+            logger.info("%s: made by the attempt that was waited for", args.folder)
+        else:
+            make(args, facts)
 
 
 if __name__ == "__main__":

@@ -93,7 +93,7 @@ def test_weights_left_by_an_earlier_average_are_removed(tmp_path):
     save(tmp_path / "checkpoints/step=1", {"w": torch.ones(1)})
     save(tmp_path / "model-averaged-hf", {"w": torch.ones(1)}, shards=[["w"]])
     output = average(tmp_path, 1)
-    assert sorted(path.name for path in output.iterdir()) == ["config.json", "manifest.json", "model.safetensors"]
+    assert sorted(path.name for path in output.glob("[!.]*")) == ["config.json", "manifest.json", "model.safetensors"]
 
 
 def test_the_manifest_names_what_was_averaged(tmp_path):
