@@ -19,6 +19,7 @@ from openmath.engines import parallel_options
 from openmath.records import write_json
 from openmath.snakemake_fixes import look_behind_ancient_inputs
 from openmath.sources import read_registry
+from snakemake.logging import logger
 
 
 include: "functions.smk"

@@ -157,12 +157,11 @@ rule convert_nemo_to_hf:
         gres=lambda wildcards: f"gpu:{config['training'][wildcards.run]['num_gpus']}",
         mem_mb=64000,
         runtime=240,
-        launcher=launcher_option("nemo"),
+        launcher=nemo_launcher,
     params:
         model=folder_of("model"),
         base_model=folder_of("base_model"),
         checkout=folder_of("checkout"),
-        num_gpus=lambda wildcards: config["training"][wildcards.run]["num_gpus"],
         options=lambda wildcards: nemo_options(config["training"][wildcards.run]["base_model"]),
     shell:
         """
@@ -172,7 +171,6 @@ rule convert_nemo_to_hf:
             --model-folder {params.model:q} \
             --hf-model-folder {params.base_model:q} \
             --checkout {params.checkout:q} \
-            --num-gpus {params.num_gpus} \
             {params.options} \
             {resources.launcher} \
             --manifest {output.manifest:q} \

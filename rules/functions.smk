@@ -30,6 +30,8 @@ def hold_results():
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise WorkflowError(f"another run is at work in {lock.parent}; wait for it, or end it") from None
+    except OSError as error:
+        logger.warning(f"{lock.parent} cannot be locked ({error.strerror}): start no second run in it")
 
 
 def check_secrets():
@@ -156,9 +158,17 @@ def engine_options(gpus, nodes):
     return quote_options({"tp_size": gpus, "pp_size": nodes, **build})
 
 
-def launcher_option(section):
-    """The words before the commands of NeMo or TensorRT-LLM: a resource, as they change where a command runs."""
-    return quote_options({"launcher": json.dumps(config[section]["launcher"])})
+def launcher_option(section, num_gpus=None):
+    """The words before the commands of NeMo or TensorRT-LLM, and GPUs that they may name.
+
+    This is a resource, as it changes where a command runs and not what it makes.
+    """
+    return quote_options({"launcher": json.dumps(config[section]["launcher"]), "num_gpus": num_gpus})
+
+
+def nemo_launcher(wildcards):
+    """Resource function: the launcher of NeMo on the GPUs of a node that trains a run."""
+    return launcher_option("nemo", config["training"][wildcards.run]["num_gpus"])
 
 
 def nemo_options(model):
@@ -175,7 +185,8 @@ def nemo_options(model):
 
 
 SEVERAL_NODES = {"mpi": "", "tasks": 1, "tasks_per_gpu": 0}
-MB_PER_GPU = 120000  # of a node's memory; nodes of eight such GPUs have one to two TB
+# What a GPU brings along of its node: nodes of eight have one to two TB, and a hundred CPUs or more.
+MB_PER_GPU, CPUS_PER_GPU = 120000, 8
 
 
 def node_resources(nodes, gpus):
@@ -186,7 +197,8 @@ def node_resources(nodes, gpus):
     if not gpus:
         return {"mem_mb": 8000}
     several = {**SEVERAL_NODES, "mpi": "srun", "tasks": nodes} if nodes > 1 else {}
-    return {"nodes": nodes, "gres": f"gpu:{gpus}", "mem_mb": gpus * MB_PER_GPU, **several}
+    shares = {"mem_mb": gpus * MB_PER_GPU, "cpus_per_task": gpus * CPUS_PER_GPU}
+    return {"nodes": nodes, "gres": f"gpu:{gpus}", **shares, **several}
 
 
 def asking_resources(model):
@@ -223,7 +235,7 @@ def for_each(resources_of, wildcard, names):
     """Resource functions, where resources depend on a wildcard; each is worked out once a name."""
     known = {name: resources_of(name) for name in names}
     keys = {key for resources in known.values() for key in resources}
-    missing = {"nodes": 1, "gres": "", "server": 0, **SEVERAL_NODES}
+    missing = {"nodes": 1, "gres": "", "cpus_per_task": 1, "server": 0, **SEVERAL_NODES}
     return {
         key: lambda wildcards, key=key: known[wildcards[wildcard]].get(key, missing.get(key)) for key in sorted(keys)
     }

@@ -109,7 +109,7 @@ rule average_nemo_checkpoints:
         "../envs/core.yaml"
     threads: 1
     resources:
-        launcher=launcher_option("nemo"),
+        launcher=nemo_launcher,
         gres=lambda wildcards: f"gpu:{config['training'][wildcards.run]['num_gpus']}",
         mem_mb=64000,
         runtime=240,
@@ -118,7 +118,6 @@ rule average_nemo_checkpoints:
         checkpoints=path("<results>/training/{run}/checkpoints"),
         base_model=folder_of("base_model"),
         checkout=folder_of("checkout"),
-        num_gpus=lambda wildcards: config["training"][wildcards.run]["num_gpus"],
         folder=lambda wildcards, output: os.path.dirname(output.manifest),
     shell:
         """
@@ -127,7 +126,6 @@ rule average_nemo_checkpoints:
             --steps {params.steps} \
             --base-model {params.base_model:q} \
             --checkout {params.checkout:q} \
-            --num-gpus {params.num_gpus} \
             {resources.launcher} \
             --output-folder {params.folder:q} \
             --manifest {output.manifest:q} \

@@ -94,6 +94,8 @@ def _incomplete_server(key: str, server: Mapping[str, Any]) -> Iterator[str]:
         yield f"{key}: engine 'openai' needs the key 'address'"
     if engine in ("vllm", "trtllm") and "gpus" not in server:
         yield f"{key}: engine '{engine}' needs the key 'gpus'"
+    if engine == "vllm" and server.get("nodes", 1) > 1 and "launcher" not in server.get("options", {}):
+        yield f"{key}.nodes: vLLM over several nodes needs options.launcher, which brings its processes together"
     if engine in ("transformers", "openai"):
         for name in {"gpus", "nodes"} & set(server):
             yield f"{key}.{name}: engine '{engine}' takes no GPUs"

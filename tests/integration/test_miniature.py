@@ -155,16 +155,20 @@ def test_an_untrained_teacher_makes_no_training_data(run_workflow: Callable[...,
 
 SMALL = {
     "datasets": {
-        name: {"options": {"rows": {"train": 24, "test": 10}}, "solution_seeds": 2, "new_solution_seeds": 2}
-        for name in ("shop", "trips")
+        "shop": {"options": {"rows": {"train": 24, "test": 10}}, "solution_seeds": 2, "new_solution_seeds": 2}
     },
+    "synthesis": {"datasets": ["shop"]},
+    "contamination": {"benchmarks": ["shop"]},
     "models": {name: {"training": {"steps": 150}} for name in ("teacher", "checker")},
     "majority": {"min_votes": 1},
     "training": {
-        run: {"steps": 12, "warmup_steps": 2, "save_steps": 4, "average_steps": [4, 8, 12], "leg_steps": 8}
-        for run in ("student-packed", "student-unpacked")
+        "student-packed": {"steps": 12, "warmup_steps": 2, "save_steps": 4, "average_steps": [4, 8, 12], "leg_steps": 8}
     },
-    "evaluation": {"samples": {"student-packed": 2}},
+    "evaluation": {
+        "benchmarks": ["shop"],
+        "models": ["student-packed"],
+        "samples": {"student-packed": 2},
+    },
 }
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import planning
 import pytest
-from running import Run
+import yaml
+from running import Overlay, Run
 
 pytestmark = pytest.mark.slow
 
@@ -56,8 +57,11 @@ def profile(request: pytest.FixtureRequest) -> str:
 def plan(checkout: Path, miniature: Run, profile: str) -> Plan:
     """The jobs that a checkout plans, by rule."""
 
-    def jobs(*arguments: str) -> dict[str, int]:
-        overlays = ["--configfile", "config/demo.yaml", str(miniature.results.parent / "overlay.yaml")]
+    def jobs(*arguments: str, overlay: Overlay | None = None) -> dict[str, int]:
+        changes = checkout / "changes.yaml"
+        changes.write_text(yaml.safe_dump(overlay or {"margins": {}}))
+        files = ["config/demo.yaml", miniature.results.parent / "overlay.yaml", changes]
+        overlays = ["--configfile", *map(str, files)]
         target = str(miniature.results / "openmath2_metrics.tsv")
         return planning.plan(target, *PROFILES[profile], *overlays, *arguments, root=checkout).jobs
 
@@ -77,17 +81,10 @@ def test_a_fresh_checkout_and_changes_that_change_no_result_plan_nothing(
         edit(checkout, name)
     problems = next((miniature.results.parent / "resources").rglob("train.jsonl"))
     problems.write_bytes(problems.read_bytes())
-    assert (
-        plan(
-            *("--set-resources", "augment_solutions:runtime=999", "train_leg:runtime=999", "train_leg:mem_mb=999"),
-            *(
-                "--config",
-                "margins={generation: 3, training: 3}",
-                "models={teacher: {server: {concurrency: 7, options: {idle_timeout: 9}}}}",
-            ),
-        )
-        == {}
-    )
+    limits = ("augment_solutions:runtime=999", "train_leg:runtime=999", "train_leg:mem_mb=999")
+    server = {"concurrency": 7, "options": {"idle_timeout": 9}}
+    overlay = {"margins": {"generation": 3, "training": 3}, "models": {"teacher": {"server": server}}}
+    assert plan("--set-resources", *limits, overlay=overlay) == {}
 
 
 def test_an_edited_grader_grades_again_and_asks_for_no_gpu(checkout: Path, plan: Plan, profile: str) -> None:

@@ -148,6 +148,11 @@ BROKEN: dict[str, tuple[str, Any, str]] = {
         {"engine": "vllm"},
         "models.llama3.1-8b-instruct.server: engine 'vllm' needs the key 'gpus'",
     ),
+    "vLLM over several nodes": (
+        "models.llama3.1-405b-instruct.server.engine",
+        "vllm",
+        "models.llama3.1-405b-instruct.server.nodes: vLLM over several nodes needs options.launcher",
+    ),
     "a hosted model with GPUs": (
         "models.gpt-4o.server.gpus",
         8,

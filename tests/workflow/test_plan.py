@@ -98,6 +98,7 @@ def test_nodes_and_gpus_are_those_of_the_documents(paper: Plan) -> None:
 
     for rule in ("augment_solutions", "augment_problems", "solve_new_problems", "check_contamination"):
         assert nodes_and_gpus(rule) == {("2", "gpu:8")}
+        assert {job["cpus_per_task"] for job in paper.resources[rule]} == {"64"}, "one task on each node, eight GPUs"
     assert nodes_and_gpus("train_leg") == {("8", "gpu:8"), ("32", "gpu:8")}
     assert nodes_and_gpus("evaluate_samples") == {("1", "gpu:1"), ("1", "gpu:8")}
 
@@ -116,7 +117,9 @@ def test_members_of_a_group_take_turns(profile: Any) -> None:
     """Else Snakemake would ask for the sum of their nodes (docs/cluster.md)."""
     assert profile["resources"] == ["server=1"]
     scopes = profile["set-resource-scopes"]
-    assert {"server", "nodes", "tasks", "tasks_per_gpu", "mem_mb", "concurrency", "margin"} == set(scopes)
+    assert {"server", "nodes", "tasks", "tasks_per_gpu", "cpus_per_task", "mem_mb", "concurrency", "margin"} == set(
+        scopes
+    )
     assert set(scopes.values()) == {"local"}
 
 
