@@ -23,6 +23,7 @@ from snakemake.logging import logger
 
 
 include: "functions.smk"
+include: "placement.smk"
 
 
 check_config(config, ROOT)

@@ -22,16 +22,16 @@ import numpy as np
 from openmath.prompts import Prompt
 from openmath.records import RecordError, encode_record, write_json
 from openmath.released_data import (
+    FILTERS,
     Columns,
     ReleasedDataError,
     ReleasedReader,
     Source,
-    funnel,
     hub_source,
     order_variants,
     path_source,
 )
-from openmath.sft import Order, write_in_order
+from openmath.sft import Order, funnel, write_in_order
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +65,12 @@ def prepare(
     rows_out = reader.rows_in - sum(dropped.values())
     if num_samples is not None and rows_out < num_samples:
         logger.warning("%d samples were asked for, %d rows are all there are", num_samples, rows_out)
-    return {"rows_in": reader.rows_in, **dropped, "rows_out": rows_out, "funnel": funnel(dropped, reader.rows_in)}
+    return {
+        "rows_in": reader.rows_in,
+        **dropped,
+        "rows_out": rows_out,
+        "funnel": funnel(dropped, reader.rows_in, FILTERS),
+    }
 
 
 def write_spool(source: Source, reader: ReleasedReader, work: Path) -> list["array[int]"]:

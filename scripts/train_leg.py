@@ -15,18 +15,24 @@ leg before it fails. Under ``torchrun ... -- scripts/train_leg.py ...`` the proc
 import argparse
 import contextlib
 import datetime
-import json
 import logging
 import os
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from openmath.client import DeadlineError
+from openmath.legs import (
+    LegError,
+    add_leg_arguments,
+    check_progress,
+    check_state,
+    parse_leg_args,
+    previous_leg,
+    write_leg,
+)
 from openmath.manifests import run_facts
-from openmath.records import write_json
 from openmath.tokenization import load_tokenizer
 from openmath.training import Checkpoints, PackedRows, Recipe, latest_state, read_answer_rows, saved_steps, train
 from openmath.work_folders import hold
@@ -34,14 +40,6 @@ from openmath.work_folders import hold
 logger = logging.getLogger("train_leg")
 
 _LONGER_THAN_ANY_JOB = datetime.timedelta(days=60)
-
-
-def previous_leg(path: Path | None) -> dict[str, Any]:
-    """What the leg before this one reached; before the first leg nothing is reached."""
-    if path is None:
-        return {"leg": 0, "step": 0, "finished": False, "checkpoints": []}
-    leg: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    return leg
 
 
 def state_step(work: Path) -> int:
@@ -106,62 +104,22 @@ def run_leg(args: argparse.Namespace, last_step: int, deadline: float) -> int:
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", required=True, help="name of the run, for the log")
-    parser.add_argument("--leg", type=int, required=True, help="number of this leg, from 1")
-    parser.add_argument("--previous", type=Path, help="output of the leg before this one; absent for leg 1")
-    parser.add_argument("--base-model", type=Path, required=True)
-    parser.add_argument("--data", type=Path, required=True)
-    packing = parser.add_mutually_exclusive_group(required=True)
-    packing.add_argument("--packed", dest="packed", action="store_true")
-    packing.add_argument("--unpacked", dest="packed", action="store_false")
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--checkpoints", type=Path, required=True)
-    parser.add_argument("--steps", type=int, required=True, help="steps of the whole run")
-    parser.add_argument("--save-steps", type=int, required=True)
-    parser.add_argument("--leg-steps", type=int, help="end the leg after this many steps")
-    parser.add_argument("--deadline-minutes", type=float, help="save and end the leg after this long")
-    parser.add_argument("--micro-batch-size", type=int, required=True, help="rows in one pass of one process")
-    parser.add_argument("--global-batch-size", type=int, required=True, help="rows of one optimiser step")
-    parser.add_argument("--learning-rate", type=float, required=True)
-    parser.add_argument("--min-learning-rate", type=float, required=True)
-    parser.add_argument("--schedule", choices=("constant", "cosine"), required=True)
-    parser.add_argument("--warmup-steps", type=int, required=True)
-    parser.add_argument("--optimizer", choices=("adamw", "muon"), required=True)
-    parser.add_argument("--weight-decay", type=float, required=True)
-    parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32", help="of the forward pass")
+    add_leg_arguments(parser, optimizers=("adamw", "muon"))
     parser.add_argument("--clip", type=float, default=0.0, help="largest norm of the gradient; 0 for none")
-    args = parser.parse_args(argv)
-    if (args.leg == 1) != (args.previous is None):
-        parser.error("--previous belongs to every leg but the first")
-    return args
+    return parse_leg_args(parser, argv)
 
 
 def make_leg(args: argparse.Namespace, deadline: float) -> None:
     """Train the leg from the state in the work folder and say how far it came; a state as far as its end is enough."""
     previous = previous_leg(args.previous)
     step = state_step(args.work)
-    if step < previous["step"]:
-        raise ValueError(
-            f"{args.work} holds the state of step {step}, but leg {previous['leg']} came to step {previous['step']}: "
-            "the state that this leg should go on from is gone"
-        )
+    check_state(args.work, step, previous)
     last_step = args.steps if args.leg_steps is None else min(args.steps, previous["step"] + args.leg_steps)
     if step < last_step:
         step = run_leg(args, last_step, deadline)
-    if step <= previous["step"] and not previous["finished"]:
-        raise RuntimeError(f"leg {args.leg} made no progress: it ended at step {step}, where it began")
+    check_progress(args.leg, step, previous)
     if int(os.environ.get("RANK", "0")) == 0:
-        write_json(
-            args.output,
-            {
-                "leg": args.leg,
-                "step": step,
-                "finished": step >= args.steps,
-                "checkpoints": saved_steps(args.checkpoints),
-            },
-        )
+        write_leg(args, step, saved_steps(args.checkpoints))
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -172,7 +130,7 @@ def main(argv: list[str] | None = None) -> None:
     try:
         with only_attempt(args.work, deadline):
             make_leg(args, deadline)
-    except DeadlineError as error:
+    except (DeadlineError, LegError) as error:
         raise SystemExit(f"train_leg: {error}") from None
 
 

@@ -22,6 +22,15 @@ from pathlib import Path
 from typing import Any
 
 from openmath.client import DeadlineError
+from openmath.legs import (
+    LegError,
+    add_leg_arguments,
+    check_progress,
+    check_state,
+    parse_leg_args,
+    previous_leg,
+    write_leg,
+)
 from openmath.manifests import run_facts
 from openmath.nemo_aligner import (
     ADVICE,
@@ -47,7 +56,6 @@ from openmath.programs import (
     require_packages,
     run_program,
 )
-from openmath.records import write_json
 from openmath.work_folders import hold
 
 log = logging.getLogger("train_nemo_leg")
@@ -57,18 +65,6 @@ WANDB_KEY = "WANDB_API_KEY"
 
 
 PACKAGES = ("nemo", "nemo_aligner")
-
-
-class LegError(RuntimeError):
-    """A leg that cannot go on; the message is for a person."""
-
-
-def previous_leg(path: Path | None) -> dict[str, Any]:
-    """What the leg before this one reached; before the first leg nothing is reached."""
-    if path is None:
-        return {"leg": 0, "step": 0, "finished": False, "checkpoints": []}
-    leg: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    return leg
 
 
 def described_run(args: argparse.Namespace) -> Run:
@@ -140,19 +136,13 @@ def make_leg(args: argparse.Namespace, started: float) -> None:
     deadline = float("inf") if run.max_minutes is None else started + 60 * run.max_minutes
     with hold(args.work, deadline):
         step = reached_step(saved_states(folder))
-        if step < previous["step"]:
-            raise LegError(
-                f"{folder} holds the state of step {step}, but leg {previous['leg']} came to step {previous['step']}: "
-                "the state that this leg should go on from is gone"
-            )
+        check_state(folder, step, previous)
         if step < run.steps:
             train(dataclasses.replace(run, max_minutes=minutes_left(deadline)), launcher, checkout, args.overrides)
         states = saved_states(folder)
         steps, step = link_checkpoints(states, args.checkpoints), reached_step(states)
-        if step <= previous["step"] and not previous["finished"]:
-            raise LegError(f"leg {args.leg} made no progress: it ended at step {step}, where it began")
-        leg = {"leg": args.leg, "step": step, "finished": step >= run.steps, "checkpoints": steps}
-        write_json(args.output, leg)
+        check_progress(args.leg, step, previous)
+        write_leg(args, step, steps)
         log.info("leg %d ended at step %d of %d", args.leg, step, run.steps)
 
 
@@ -174,32 +164,8 @@ def parse_overrides(text: str) -> dict[str, Any]:
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", required=True, help="name of the run, for NeMo and the log")
-    parser.add_argument("--leg", type=int, required=True, help="number of this leg, from 1")
-    parser.add_argument("--previous", type=Path, help="output of the leg before this one; absent for leg 1")
-    parser.add_argument("--base-model", type=Path, required=True, help="a folder in NeMo's form")
-    parser.add_argument("--data", type=Path, required=True)
-    packing = parser.add_mutually_exclusive_group(required=True)
-    packing.add_argument("--packed", dest="packed", action="store_true")
-    packing.add_argument("--unpacked", dest="packed", action="store_false")
+    add_leg_arguments(parser, optimizers=("adamw",))
     parser.add_argument("--checkout", type=Path, required=True, help="the folder of NeMo-Skills' checkout/")
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--checkpoints", type=Path, required=True)
-    parser.add_argument("--steps", type=int, required=True, help="steps of the whole run")
-    parser.add_argument("--save-steps", type=int, required=True)
-    parser.add_argument("--leg-steps", type=int, help="refused: NeMo ends a leg by its time alone")
-    parser.add_argument("--deadline-minutes", type=float, help="save and end the leg after this long")
-    parser.add_argument("--micro-batch-size", type=int, required=True, help="rows in one pass of one process")
-    parser.add_argument("--global-batch-size", type=int, required=True, help="rows of one optimiser step")
-    parser.add_argument("--learning-rate", type=float, required=True)
-    parser.add_argument("--min-learning-rate", type=float, required=True, help="of the cosine schedule")
-    parser.add_argument("--schedule", choices=("constant", "cosine"), required=True)
-    parser.add_argument("--warmup-steps", type=int, required=True)
-    parser.add_argument("--optimizer", choices=("adamw",), required=True, help="NeMo's distributed_fused_adam")
-    parser.add_argument("--weight-decay", type=float, required=True)
-    parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--precision", choices=("fp32", "bf16"), required=True)
     parser.add_argument("--num-nodes", type=int, required=True)
     parser.add_argument("--num-gpus", type=int, required=True, help="GPUs of each node")
     parser.add_argument("--tensor-parallel", type=int, required=True, help="GPUs that share each layer")
@@ -218,9 +184,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--overrides", type=parse_overrides, default={}, metavar="JSON", help="further Hydra keys, in place of ours"
     )
-    args = parser.parse_args(argv)
-    if (args.leg == 1) != (args.previous is None):
-        parser.error("--previous belongs to every leg but the first")
+    args = parse_leg_args(parser, argv)
     if args.leg_steps is not None:
         parser.error("--leg-steps: NeMo ends a leg by its time alone; leave it out, and set the time of the job")
     return args

@@ -289,13 +289,3 @@ def order_variants(
     places = np.empty_like(order.places)
     places[sorted_rows] = order.places
     return Order(places, order.duplicates, order.not_sampled)
-
-
-def funnel(dropped: dict[str, int], rows_in: int) -> list[dict[str, str | int]]:
-    """The filters in order, each with what it dropped and how many rows were left after it."""
-    steps: list[dict[str, str | int]] = []
-    kept = rows_in
-    for name, reason in FILTERS:
-        kept -= dropped[reason]
-        steps.append({"filter": name, "reason": reason, "dropped": dropped[reason], "kept": kept})
-    return steps

@@ -382,11 +382,13 @@ def _rank_within(groups: Words, chance: Words) -> Rows:
     return ranks
 
 
-def funnel(dropped: dict[str, int], rows_in: int) -> list[dict[str, str | int]]:
+def funnel(
+    dropped: dict[str, int], rows_in: int, filters: Sequence[tuple[str, str]] = FILTERS
+) -> list[dict[str, str | int]]:
     """The filters in order, each with what it dropped and how many rows were left after it."""
     steps: list[dict[str, str | int]] = []
     kept = rows_in
-    for name, reason in FILTERS:
+    for name, reason in filters:
         kept -= dropped[reason]
         steps.append({"filter": name, "reason": reason, "dropped": dropped[reason], "kept": kept})
     return steps

@@ -124,14 +124,14 @@ def test_an_attempt_that_waits_gives_up_at_its_deadline(leg, tmp_path):
 def test_a_leg_without_progress_fails(leg, tmp_path, monkeypatch):
     leg(1, "--leg-steps", "2")
     monkeypatch.setattr(train_leg, "run_leg", lambda args, last_step, deadline: train_leg.state_step(args.work))
-    with pytest.raises(RuntimeError, match="leg 2 made no progress: it ended at step 2"):
+    with pytest.raises(SystemExit, match="leg 2 made no progress: it ended at step 2"):
         leg(2)
     assert not (tmp_path / "legs/2.json").exists()
 
 
 def test_a_leg_whose_state_is_gone_fails(leg, tmp_path):
     leg(1, "--leg-steps", "2")
-    with pytest.raises(ValueError, match="holds the state of step 0, but leg 1 came to step 2"):
+    with pytest.raises(SystemExit, match="holds the state of step 0, but leg 1 came to step 2"):
         leg(2, "--work", str(tmp_path / "elsewhere"))
 
 
