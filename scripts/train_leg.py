@@ -22,7 +22,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from openmath.client import DeadlineError
 from openmath.legs import (
     LegError,
     add_leg_arguments,
@@ -35,7 +34,7 @@ from openmath.legs import (
 from openmath.manifests import run_facts
 from openmath.tokenization import load_tokenizer
 from openmath.training import Checkpoints, PackedRows, Recipe, latest_state, read_answer_rows, saved_steps, train
-from openmath.work_folders import hold
+from openmath.work_folders import DeadlineError, hold
 
 logger = logging.getLogger("train_leg")
 

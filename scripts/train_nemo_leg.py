@@ -21,7 +21,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from openmath.client import DeadlineError
 from openmath.legs import (
     LegError,
     add_leg_arguments,
@@ -56,7 +55,7 @@ from openmath.programs import (
     require_packages,
     run_program,
 )
-from openmath.work_folders import hold
+from openmath.work_folders import DeadlineError, hold
 
 log = logging.getLogger("train_nemo_leg")
 

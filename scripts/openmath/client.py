@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from openmath.engines import Sampling, Server
+from openmath.work_folders import DeadlineError
 
 log = logging.getLogger(__name__)
 
@@ -37,10 +38,6 @@ class RequestError(RuntimeError):
 
 class UnusableAnswerError(RuntimeError):
     """A server answered well, but not with a text."""
-
-
-class DeadlineError(RuntimeError):
-    """The time was up before all was asked; what was finished is saved."""
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ from typing import IO, Any
 
 from openmath.engines import EngineError, Server, check_engine
 from openmath.records import write_json
+from openmath.work_folders import try_lock
 
 log = logging.getLogger(__name__)
 
@@ -112,15 +113,6 @@ class Slot:
         except FileNotFoundError:
             return {}
         return state
-
-
-def try_lock(handle: IO[bytes], kind: int = fcntl.LOCK_EX) -> bool:
-    """Lock a file if no other lock stands in the way; closing the file unlocks it."""
-    try:
-        fcntl.flock(handle, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 @contextlib.contextmanager

@@ -10,14 +10,12 @@ A folder is held by a `flock` lock on an open file, so that no crash leaves it b
 
 import contextlib
 import errno
+import fcntl
 import logging
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
-
-from openmath.client import DeadlineError
-from openmath.lease import try_lock
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +23,19 @@ LOCK = ".lock"
 
 _POLL_SECONDS = 0.2
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
+
+
+class DeadlineError(RuntimeError):
+    """The time was up before all was done; what was finished is saved."""
+
+
+def try_lock(handle: IO[bytes], kind: int = fcntl.LOCK_EX) -> bool:
+    """Lock a file if no other lock stands in the way; closing the file unlocks it."""
+    try:
+        fcntl.flock(handle, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

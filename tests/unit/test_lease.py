@@ -116,10 +116,10 @@ def test_later_clients_find_the_server_of_the_first(make):
 
 
 def test_clients_that_come_at_once_start_one_server(make):
-    urls = []
+    urls, server = [], make()
 
     def client() -> None:
-        with lease(make()) as url:
+        with lease(server) as url:
             urls.append(url)
 
     threads = [threading.Thread(target=client) for _ in range(6)]

@@ -8,10 +8,9 @@ import time
 import pytest
 
 import train_leg
-from openmath.client import DeadlineError
 from openmath.records import file_sha256, write_jsonl
 from openmath.training import saved_steps
-from openmath.work_folders import hold
+from openmath.work_folders import DeadlineError, hold
 
 
 @pytest.fixture(scope="module")

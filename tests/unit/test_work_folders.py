@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from openmath.client import DeadlineError
-from openmath.work_folders import hold
+from openmath.work_folders import DeadlineError, hold
 
 HOLDER = """
 import sys, time
