@@ -104,6 +104,12 @@ def server_of(model):
     return (config["training"].get(model) or config["models"][model])["server"]
 
 
+def served_sizes(model):
+    """GPUs of each node and nodes that a model's server takes."""
+    server = server_of(model)
+    return server.get("gpus", 0), server.get("nodes", 1)
+
+
 def served_models():
     """The models and training runs that can be asked."""
     return [name for section in ("models", "training") for name in config[section] if "server" in config[section][name]]
@@ -111,12 +117,12 @@ def served_models():
 
 def served_manifest(model):
     """The manifest of the folder that is served: an engine that TensorRT-LLM built, or the model's own folder."""
-    server = server_of(model)
-    if server["engine"] != "trtllm":
+    if server_of(model)["engine"] != "trtllm":
         return model_manifest(model)
     if model in config["training"]:
         return f"<results>/training/{model}/model-averaged-trtllm/manifest.json"
-    return f"<resources>/models/{model}/trtllm-tp{server['gpus']}-pp{server.get('nodes', 1)}/manifest.json"
+    gpus, nodes = served_sizes(model)
+    return f"<resources>/models/{model}/trtllm-tp{gpus}-pp{nodes}/manifest.json"
 
 
 def server_options(model):
@@ -144,12 +150,6 @@ def stage_server(stage):
 
 
 NEMO_SKILLS = "<resources>/nemo-skills/manifest.json"
-
-
-def served_sizes(model):
-    """GPUs of a node and nodes that a model's server takes."""
-    server = server_of(model)
-    return server["gpus"], server.get("nodes", 1)
 
 
 def engine_options(gpus, nodes):

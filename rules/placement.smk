@@ -25,11 +25,10 @@ def asking_resources(model):
 
     ``server`` is 1, so that a profile can let the jobs of a group take turns at the server that they share.
     """
-    server = server_of(model)
-    gpus = server.get("gpus", 0)
-    engine = parallel_options(server["engine"], gpus, server.get("nodes", 1)) | server.get("options", {})
+    server, (gpus, nodes) = server_of(model), served_sizes(model)
+    engine = parallel_options(server["engine"], gpus, nodes) | server.get("options", {})
     return {
-        **node_resources(server.get("nodes", 1), gpus),
+        **node_resources(nodes, gpus),
         **({"server": 1} if gpus else {}),
         "concurrency": server.get("concurrency", 64),
         "margin": config["margins"]["generation"],

@@ -19,8 +19,8 @@ from pathlib import Path
 from openmath.averaging import AveragingError, checkpoint_folders
 from openmath.folder_steps import FolderError, already_made, finished_step, hold_target, move_contents, remove_steps
 from openmath.manifests import MANIFEST, run_facts, write_folder_manifest
-from openmath.nemo_aligner import ADVICE
 from openmath.programs import (
+    NEMO_ADVICE,
     Checkout,
     Launcher,
     ProgramError,
@@ -98,7 +98,7 @@ def average(args: argparse.Namespace) -> None:
         raise AveragingError(f"{args.base_model} is no finished model folder: it has no {MANIFEST}")
     checkout = read_checkout(args.checkout)
     base_model_option(checkout)
-    require_packages(launcher, checkout, PACKAGES, ADVICE)
+    require_packages(launcher, checkout, PACKAGES, NEMO_ADVICE)
 
     def make(result: Path) -> None:
         links = result.with_name("checkpoints")

@@ -31,7 +31,7 @@ from openmath.released_data import (
     order_variants,
     path_source,
 )
-from openmath.sft import Order, funnel, write_in_order
+from openmath.sft import Order, tally, write_in_order
 
 logger = logging.getLogger(__name__)
 
@@ -61,16 +61,7 @@ def prepare(
         order = order_keys(keys, seed, downsample, num_samples)
         del keys
         write_in_order(work / "spool", order.places, work, output)
-    dropped = {**reader.dropped, "duplicate": order.duplicates, "not_sampled": order.not_sampled}
-    rows_out = reader.rows_in - sum(dropped.values())
-    if num_samples is not None and rows_out < num_samples:
-        logger.warning("%d samples were asked for, %d rows are all there are", num_samples, rows_out)
-    return {
-        "rows_in": reader.rows_in,
-        **dropped,
-        "rows_out": rows_out,
-        "funnel": funnel(dropped, reader.rows_in, FILTERS),
-    }
+    return tally(reader.rows_in, reader.dropped, order, num_samples, FILTERS)
 
 
 def write_spool(source: Source, reader: ReleasedReader, work: Path) -> list["array[int]"]:

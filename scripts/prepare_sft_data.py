@@ -21,7 +21,7 @@ import numpy as np
 from openmath.problems import problem_key
 from openmath.prompts import Prompt
 from openmath.records import encode_record, read_jsonl, write_json
-from openmath.sft import Filters, FolderReader, funnel, order_rows, write_in_order
+from openmath.sft import Filters, FolderReader, order_rows, tally, write_in_order
 from openmath.tokenization import load_tokenizer, within_tokens
 
 logger = logging.getLogger(__name__)
@@ -61,11 +61,7 @@ def prepare(
             num_samples,
         )
         write_in_order(work / "spool", order.places, work, output)
-    dropped = {**reader.dropped, "duplicate": order.duplicates, "not_sampled": order.not_sampled}
-    rows_out = reader.rows_in - sum(dropped.values())
-    if num_samples is not None and rows_out < num_samples:
-        logger.warning("%d samples were asked for, %d rows are all there are", num_samples, rows_out)
-    return {"rows_in": reader.rows_in, **dropped, "rows_out": rows_out, "funnel": funnel(dropped, reader.rows_in)}
+    return tally(reader.rows_in, reader.dropped, order, num_samples)
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:

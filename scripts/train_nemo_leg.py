@@ -32,7 +32,6 @@ from openmath.legs import (
 )
 from openmath.manifests import run_facts
 from openmath.nemo_aligner import (
-    ADVICE,
     NemoError,
     Run,
     check_context_parallel,
@@ -46,6 +45,7 @@ from openmath.nemo_aligner import (
     training_words,
 )
 from openmath.programs import (
+    NEMO_ADVICE,
     Checkout,
     Launcher,
     ProgramError,
@@ -131,7 +131,7 @@ def make_leg(args: argparse.Namespace, started: float) -> None:
     training_words(checkout, sft_config(run, resumed=False, wandb=False), args.overrides)
     folder = run.training / "checkpoints"
     if reached_step(saved_states(folder)) < run.steps:
-        require_packages(launcher, checkout, PACKAGES, ADVICE)
+        require_packages(launcher, checkout, PACKAGES, NEMO_ADVICE)
     deadline = float("inf") if run.max_minutes is None else started + 60 * run.max_minutes
     with hold(args.work, deadline):
         step = reached_step(saved_states(folder))

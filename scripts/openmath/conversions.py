@@ -21,7 +21,15 @@ import yaml
 
 from openmath.folder_steps import already_made, finished_step, move_contents, remove_steps
 from openmath.manifests import MANIFEST, write_folder_manifest
-from openmath.programs import Checkout, Launcher, in_checkout, require_packages, require_program, run_program
+from openmath.programs import (
+    NEMO_ADVICE,
+    Checkout,
+    Launcher,
+    in_checkout,
+    require_packages,
+    require_program,
+    run_program,
+)
 from openmath.records import file_sha256
 
 DIRECTIONS = (("hf", "trtllm"), ("hf", "nemo"), ("nemo", "hf"))
@@ -40,9 +48,6 @@ _MAX_SHARD_SIZE = "10GB"
 _TRTLLM_ADVICE = (
     "TensorRT-LLM is missing; name its container in the launcher (tensorrt_llm.launcher), "
     "or install it in the job's environment"
-)
-_NEMO_ADVICE = (
-    "NeMo is missing; name its container in the launcher (nemo.launcher), or install it in the job's environment"
 )
 
 
@@ -158,7 +163,7 @@ def require_for(source: str, target: str, launcher: Launcher, checkout: Checkout
         require_packages(launcher, checkout, ["tensorrt_llm"], _TRTLLM_ADVICE)
     else:
         checkout.file(*(_HF_TO_NEMO if target == "nemo" else _NEMO_TO_HF))
-        require_packages(launcher, checkout, ["nemo"], _NEMO_ADVICE)
+        require_packages(launcher, checkout, ["nemo"], NEMO_ADVICE)
 
 
 def convert_to_trtllm(conversion: Conversion, sizes: EngineSizes) -> None:

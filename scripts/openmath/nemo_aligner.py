@@ -41,8 +41,6 @@ ADDED = (
 )
 """Keys that NeMo knows and `sft_config.yaml` does not list: Hydra takes them with `++`."""
 
-ADVICE = "NeMo is missing; name its container in the launcher (nemo.launcher), or install it in the job's environment"
-
 _TRAIN, _VALIDATION = "model.data.train_ds.", "model.data.validation_ds."
 _FILE_NAME = "megatron_gpt_sft--{val_loss:.3f}-{step}-{consumed_samples}-{epoch}"
 _WANDB_PROJECT = "nemo-skills"

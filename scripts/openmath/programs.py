@@ -31,6 +31,10 @@ from openmath.manifests import MANIFEST
 
 log = logging.getLogger(__name__)
 
+NEMO_ADVICE = (
+    "NeMo is missing; name its container in the launcher (nemo.launcher), or install it in the job's environment"
+)
+
 _IN_CHECKOUT = 'cd "$0" && export PYTHONPATH="$0${PYTHONPATH:+:$PYTHONPATH}" && exec env "$@"'
 _MISSING_PACKAGES = (
     "import importlib.util, sys; print(*[name for name in sys.argv[1:] if importlib.util.find_spec(name) is None])"

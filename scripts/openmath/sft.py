@@ -26,10 +26,12 @@ Rows are shuffled and sampled by a hash of their text (``openmath.orders``), not
 import contextlib
 import hashlib
 import itertools
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +42,8 @@ from openmath.orders import mix
 from openmath.problems import problem_key
 from openmath.prompts import Prompt
 from openmath.records import Record, RecordError, atomic_output, derive_seed, read_jsonl
+
+logger = logging.getLogger(__name__)
 
 FILTERS: tuple[tuple[str, str], ...] = (
     ("grade", "truncated"),
@@ -392,6 +396,21 @@ def funnel(
         kept -= dropped[reason]
         steps.append({"filter": name, "reason": reason, "dropped": dropped[reason], "kept": kept})
     return steps
+
+
+def tally(
+    rows_in: int,
+    dropped: dict[str, int],
+    order: Order,
+    num_samples: int | None,
+    filters: Sequence[tuple[str, str]] = FILTERS,
+) -> dict[str, Any]:
+    """How many rows came in, fell out by reason and are left, and the funnel; a sample that is too small is logged."""
+    dropped = {**dropped, "duplicate": order.duplicates, "not_sampled": order.not_sampled}
+    rows_out = rows_in - sum(dropped.values())
+    if num_samples is not None and rows_out < num_samples:
+        logger.warning("%d samples were asked for, %d rows are all there are", num_samples, rows_out)
+    return {"rows_in": rows_in, **dropped, "rows_out": rows_out, "funnel": funnel(dropped, rows_in, filters)}
 
 
 def write_in_order(spool: Path, places: Rows, work: Path, output: Path) -> None:
