@@ -38,6 +38,7 @@ wildcard_constraints:
     benchmark=one_of(config["datasets"]),
     split=r"train|train_full|validation|test",
     model=one_of([*config["models"], *config["training"]]),
+    other=one_of([*config["models"], *config["training"]]),
     run=one_of(config["training"]),
     data=one_of(config["sft"]["sets"]),
     seed=r"\d+",

@@ -3,7 +3,9 @@
 Reads   <resources>/datasets/{benchmark}/test.jsonl, the model
 Writes  <results>/evaluation/{model}/{benchmark}/output.jsonl            greedy
         <results>/evaluation/{model}/{benchmark}/output-rs{seed}.jsonl   one sample of every problem
-        answers.jsonl, majority.jsonl, judged.jsonl, judged-majority.jsonl and metrics.json beside them
+        answers.jsonl, majority.jsonl, judged.jsonl, judged-majority.jsonl, metrics.json and curves.tsv beside them
+        audit.tsv, audit.examples.jsonl beside them                      our verdicts beside another grader's, on demand
+        <results>/comparisons/{model}-vs-{other}/{benchmark}.json        two models on the same problems, on demand
 
 Judged are the greedy answers and the winners of the vote, as the source does.
 """
@@ -73,6 +75,38 @@ use rule grade_solutions as grade_evaluation with:
         "<benchmarks>/grade_evaluation/{model}-{benchmark}.jsonl"
     params:
         files=lambda wildcards: f"--greedy --num-seeds {samples_of(wildcards.model)}",
+        grading=grading_options(),
+
+
+rule audit_grading:
+    """Hold our verdicts on answers against those of Math-Verify; on demand only."""
+    input:
+        script=script("audit_grading.py"),
+        answers="<results>/evaluation/{model}/{benchmark}/answers.jsonl",
+        problems="<resources>/datasets/{benchmark}/test.jsonl",
+    output:
+        table="<results>/evaluation/{model}/{benchmark}/audit.tsv",
+        examples="<results>/evaluation/{model}/{benchmark}/audit.examples.jsonl",
+    log:
+        "<logs>/audit_grading/{model}-{benchmark}.log",
+    benchmark:
+        "<benchmarks>/audit_grading/{model}-{benchmark}.jsonl"
+    conda:
+        "../envs/audit.yaml"
+    threads: 2
+    resources:
+        mem_mb=10000,
+        runtime=240,
+    shell:
+        """
+        python {input.script[0]:q} \
+            --answers {input.answers:q} \
+            --problems {input.problems:q} \
+            --workers {threads} \
+            --table {output.table:q} \
+            --examples {output.examples:q} \
+            >{log:q} 2>&1
+        """
 
 
 rule vote_answers:
@@ -96,6 +130,8 @@ rule vote_answers:
         runtime=60,
     params:
         seeds=lambda wildcards: samples_of(wildcards.model),
+        vote_by=lookup("majority/vote_by", within=config),
+        conventions=convention_options(),
     shell:
         """
         python {input.script[0]:q} \
@@ -104,6 +140,8 @@ rule vote_answers:
             --num-seeds {params.seeds} \
             --majority {output.majority:q} \
             --counts {output.counts:q} \
+            --vote-by {params.vote_by} \
+            {params.conventions} \
             >{log:q} 2>&1
         """
 
@@ -136,7 +174,8 @@ rule judge_answers:
         server=stage_server("judge"),
         sampling=sampling("judge"),
         template=template_option("judge"),
-        work=path("<results>/work/evaluation/{model}/{benchmark}/judge"),
+        work=path("<results>/work/judge/{model}/{benchmark}/greedy"),
+        cache=path("<results>/work/judge"),
     shell:
         """
         python {input.script:q} \
@@ -147,6 +186,7 @@ rule judge_answers:
             --counts {output.counts:q} \
             --manifest {output.manifest:q} \
             --work {params.work:q} \
+            --cache {params.cache:q} \
             {params.server} \
             {resources.engine_options} \
             --prompt {input.prompt:q} \
@@ -158,11 +198,13 @@ rule judge_answers:
         """
 
 
+# After the greedy answers, so that a winner that is the greedy answer is not asked about again.
 use rule judge_answers as judge_majority with:
     input:
         script=script_alone("judge_answers.py"),
         problems="<resources>/datasets/{benchmark}/test.jsonl",
         candidates="<results>/evaluation/{model}/{benchmark}/majority.jsonl",
+        after=ancient("<results>/evaluation/{model}/{benchmark}/judged.jsonl"),
         model=stage_model("judge"),
         prompt=config["judge"]["prompt"],
         template=optional_file(config["judge"]["template"]),
@@ -179,13 +221,15 @@ use rule judge_answers as judge_majority with:
         server=stage_server("judge"),
         sampling=sampling("judge"),
         template=template_option("judge"),
-        work=path("<results>/work/evaluation/{model}/{benchmark}/judge-majority"),
+        work=path("<results>/work/judge/{model}/{benchmark}/majority"),
+        cache=path("<results>/work/judge"),
 
 
 rule compute_metrics:
-    """Greedy, majority@k and pass@k of one model on one benchmark."""
+    """Greedy, majority@k and pass@k of one model on one benchmark, by the fields of its problems, and against k."""
     input:
         script=script("compute_metrics.py"),
+        problems="<resources>/datasets/{benchmark}/test.jsonl",
         answers="<results>/evaluation/{model}/{benchmark}/answers.jsonl",
         judged="<results>/evaluation/{model}/{benchmark}/judged.jsonl",
         majority=with_samples("majority.jsonl"),
@@ -193,6 +237,7 @@ rule compute_metrics:
     output:
         metrics="<results>/evaluation/{model}/{benchmark}/metrics.json",
         table="<results>/evaluation/{model}/{benchmark}/metrics.txt",
+        curves="<results>/evaluation/{model}/{benchmark}/curves.tsv",
     log:
         "<logs>/compute_metrics/{model}-{benchmark}.log",
     benchmark:
@@ -205,6 +250,8 @@ rule compute_metrics:
         runtime=60,
     params:
         samples=lambda wildcards: samples_of(wildcards.model),
+        vote_by=lookup("majority/vote_by", within=config),
+        conventions=convention_options(),
         majority=option_of("majority"),
         judged_majority=option_of("judged_majority"),
     shell:
@@ -212,12 +259,49 @@ rule compute_metrics:
         python {input.script[0]:q} \
             --model {wildcards.model} \
             --benchmark {wildcards.benchmark} \
+            --problems {input.problems:q} \
             --answers {input.answers:q} \
             --num-samples {params.samples} \
+            --vote-by {params.vote_by} \
+            {params.conventions} \
             --judged {input.judged:q} \
             {params.majority} \
             {params.judged_majority} \
             --metrics {output.metrics:q} \
+            --table {output.table:q} \
+            --curves {output.curves:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule compare_models:
+    """Whether one model is better than another on the problems of a benchmark."""
+    input:
+        script=script("compare_models.py"),
+        answers="<results>/evaluation/{model}/{benchmark}/answers.jsonl",
+        other="<results>/evaluation/{other}/{benchmark}/answers.jsonl",
+    output:
+        comparison="<results>/comparisons/{model}-vs-{other}/{benchmark}.json",
+        table="<results>/comparisons/{model}-vs-{other}/{benchmark}.txt",
+    log:
+        "<logs>/compare_models/{model}-vs-{other}-{benchmark}.log",
+    benchmark:
+        "<benchmarks>/compare_models/{model}-vs-{other}-{benchmark}.jsonl"
+    conda:
+        "../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    shell:
+        """
+        python {input.script[0]:q} \
+            --model {wildcards.model} \
+            --other {wildcards.other} \
+            --benchmark {wildcards.benchmark} \
+            --answers {input.answers:q} \
+            --other-answers {input.other:q} \
+            --comparison {output.comparison:q} \
             --table {output.table:q} \
             >{log:q} 2>&1
         """

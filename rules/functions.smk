@@ -246,6 +246,22 @@ def benchmarks_to_protect():
     return {name: f"<resources>/datasets/{name}/test.jsonl" for name in config["contamination"]["benchmarks"]}
 
 
+# Answers: how they are found and compared.
+
+
+def convention_options():
+    """The command-line options of the conventions under which answers are compared."""
+    chosen = sorted(config["grading"]["conventions"].items())
+    return shlex.join(word for name, value in chosen for word in ("--convention", f"{name}={value}"))
+
+
+def grading_options():
+    """The command-line options that say where answers stand, and of those conventions."""
+    extraction, regex = config["grading"]["extraction"], config["grading"]["regex"]
+    words = ["--extraction", extraction, *([] if regex is None else [f"--regex={regex}"])]  # it may begin with a dash
+    return f"{shlex.join(words)} {convention_options()}".rstrip()
+
+
 # Training rows and training runs.
 
 

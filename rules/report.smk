@@ -1,7 +1,7 @@
-"""The final table, beside the published figures.
+"""The final table, beside the published figures, and the curves over the number of samples.
 
-Reads   <results>/evaluation/{model}/{benchmark}/metrics.json of every model and benchmark that is evaluated
-Writes  <results>/openmath2_metrics.tsv, and openmath2_metrics.txt as the source documents print it
+Reads   <results>/evaluation/{model}/{benchmark}/metrics.json and curves.tsv of every evaluated model and benchmark
+Writes  <results>/openmath2_metrics.tsv, openmath2_metrics.txt as the source documents print it, openmath2_curves.tsv
 """
 
 
@@ -14,6 +14,11 @@ rule tabulate_results:
             for model in config["evaluation"]["models"]
             for benchmark in config["evaluation"]["benchmarks"]
         ],
+        curves=[
+            f"<results>/evaluation/{model}/{benchmark}/curves.tsv"
+            for model in config["evaluation"]["models"]
+            for benchmark in config["evaluation"]["benchmarks"]
+        ],
         published=config["published_results"],
     output:
         table=report(
@@ -22,6 +27,11 @@ rule tabulate_results:
             category="Results",
         ),
         text="<results>/openmath2_metrics.txt",
+        curve_table=report(
+            "<results>/openmath2_curves.tsv",
+            caption="../docs/captions/openmath2_curves.rst",
+            category="Results",
+        ),
     log:
         "<logs>/tabulate_results.log",
     benchmark:
@@ -36,8 +46,10 @@ rule tabulate_results:
         """
         python {input.script[0]:q} \
             --metrics {input.metrics:q} \
+            --curves {input.curves:q} \
             --published {input.published:q} \
             --table {output.table:q} \
             --text {output.text:q} \
+            --curve-table {output.curve_table:q} \
             >{log:q} 2>&1
         """

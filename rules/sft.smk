@@ -54,11 +54,13 @@ rule prepare_sft_data:
             }
         ),
         downsampling=lambda wildcards: downsampling(wildcards.data),
+        conventions=convention_options(),
     shell:
         """
         python {input.script[0]:q} \
             --folders {params.folders:q} \
             --contamination {input.contamination:q} \
+            {params.conventions} \
             --prompt {input.prompt:q} \
             --template {input.template:q} \
             --tokenizer {params.tokenizer:q} \

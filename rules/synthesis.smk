@@ -174,17 +174,20 @@ rule grade_solutions:
         "<benchmarks>/grade_solutions/{dataset}.jsonl"
     conda:
         "../envs/core.yaml"
-    threads: 1
+    threads: 2
     resources:
         mem_mb=4000,
         runtime=240,
     params:
         files=lambda wildcards: f"--num-seeds {config['datasets'][wildcards.dataset]['solution_seeds']}",
+        grading=grading_options(),
     shell:
         """
         python {input.script[0]:q} \
             --folder $(dirname {output.answers:q}) \
             {params.files} \
+            {params.grading} \
+            --workers {threads} \
             --answers {output.answers:q} \
             --counts {output.counts:q} \
             >{log:q} 2>&1
@@ -207,6 +210,7 @@ use rule grade_solutions as grade_new_solutions with:
         "<benchmarks>/grade_new_solutions/{dataset}-{i}.jsonl"
     params:
         files=lambda wildcards: f"--num-seeds {config['datasets'][wildcards.dataset]['new_solution_seeds']}",
+        grading=grading_options(),
 
 
 rule vote_new_answers:
@@ -229,6 +233,8 @@ rule vote_new_answers:
         runtime=60,
     params:
         seeds=dataset_value("new_solution_seeds"),
+        vote_by=lookup("majority/vote_by", within=config),
+        conventions=convention_options(),
         min_votes=lookup("majority/min_votes", within=config),
         min_share=lookup("majority/min_share", within=config),
     shell:
@@ -238,6 +244,8 @@ rule vote_new_answers:
             --num-seeds {params.seeds} \
             --majority {output.majority:q} \
             --counts {output.counts:q} \
+            --vote-by {params.vote_by} \
+            {params.conventions} \
             --min-votes {params.min_votes} \
             --min-share {params.min_share} \
             >{log:q} 2>&1

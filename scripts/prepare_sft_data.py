@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from openmath.convention_options import add_convention_argument, conventions_from
 from openmath.problems import problem_key
 from openmath.prompts import Prompt
 from openmath.records import encode_record, read_jsonl, write_json
@@ -71,6 +72,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         "--folders", type=Path, nargs="+", required=True, help="folders of graded generations, in order"
     )
     parser.add_argument("--contamination", type=Path, help="verdicts on generated problems; without: none is left out")
+    add_convention_argument(parser, "where an answer is held against a majority's: ")
     parser.add_argument("--prompt", type=Path, required=True, help="prompt file that the input is made with")
     parser.add_argument("--template", type=Path, required=True, help="template file of the model to be trained")
     parser.add_argument("--tokenizer", type=Path, required=True, help="model folder whose tokenizer counts lengths")
@@ -115,6 +117,7 @@ def main(argv: list[str] | None = None) -> None:
         Prompt.load(args.prompt, template=args.template),
         lambda texts, limit: within_tokens(tokenizer, texts, limit),
         base=args.output.parent,
+        conventions=conventions_from(args.convention),
     )
     counts = prepare(args.folders, reader, args.shuffle_seed, args.downsample, args.num_samples, args.output)
     write_json(args.counts, counts)

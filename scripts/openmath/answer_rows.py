@@ -15,12 +15,15 @@ import contextlib
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from openmath.records import Record, RecordError
 
-VERDICTS = ("correct", "incorrect", "no_answer", "truncated", "ungraded")
+_Row = TypeVar("_Row")
+
+VERDICTS = ("correct", "incorrect", "no_answer", "truncated", "unparsed", "timeout", "ungraded")
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,11 @@ class Block:
 
 class _Seed(msgspec.Struct):
     seed: int | None
+
+
+class _Answer(msgspec.Struct, gc=False):
+    id: str
+    predicted_answer: str | None
 
 
 def generation_path(folder: Path, seed: int | None) -> Path:
@@ -79,11 +87,19 @@ def read_blocks(path: Path) -> list[Block]:
 
 def read_block(path: Path, block: Block) -> Generator[Record, None, None]:
     """Yield the rows of one block."""
-    decoder = msgspec.json.Decoder(dict)
+    return _read_rows(path, block, dict)
+
+
+def _read_rows(path: Path, block: Block, row_type: type[_Row]) -> Generator[_Row, None, None]:
+    decode = msgspec.json.Decoder(row_type).decode
     with open(path, "rb") as stream:
         stream.seek(block.offset)
-        for _ in range(block.rows):
-            yield decoder.decode(stream.readline())
+        for number in range(block.first_line + 1, block.first_line + block.rows + 1):
+            try:
+                row = decode(stream.readline())
+            except msgspec.DecodeError as error:
+                raise RecordError(f"{path}, line {number}: no row of answers ({error})") from None
+            yield row
 
 
 def sampled_blocks(path: Path, num_seeds: int) -> list[Block]:
@@ -106,13 +122,36 @@ def rows_by_problem(path: Path, blocks: Sequence[Block]) -> Iterator[list[Record
     Raises:
         RecordError: the blocks hold different ids in some row.
     """
+    for position, rows in enumerate(_side_by_side(path, blocks, dict)):
+        _check_ids([row["id"] for row in rows], path, blocks, position)
+        yield list(rows)
+
+
+def answers_by_problem(path: Path, blocks: Sequence[Block]) -> Iterator[tuple[str, list[str | None]]]:
+    """Yield, problem after problem, its id and its answer in each of ``blocks``, in their order.
+
+    Nothing else of the rows is decoded, which takes half of the time of ``rows_by_problem``.
+
+    Raises:
+        RecordError: the blocks hold different ids in some row, or it has no id or no answer of the right type.
+    """
+    for position, rows in enumerate(_side_by_side(path, blocks, _Answer)):
+        _check_ids([row.id for row in rows], path, blocks, position)
+        yield rows[0].id, [row.predicted_answer for row in rows]
+
+
+def _side_by_side(path: Path, blocks: Sequence[Block], row_type: type[_Row]) -> Iterator[tuple[_Row, ...]]:
     with contextlib.ExitStack() as stack:
-        streams = [stack.enter_context(contextlib.closing(read_block(path, block))) for block in blocks]
-        for position, rows in enumerate(zip(*streams, strict=True)):
-            for block, row in zip(blocks, rows, strict=True):
-                if row["id"] != rows[0]["id"]:
-                    raise RecordError(
-                        f"{path}, line {block.first_line + position + 1}: id {row['id']!r} of seed {block.seed}, where "
-                        f"line {blocks[0].first_line + position + 1} has {rows[0]['id']!r}"
-                    )
-            yield list(rows)
+        streams = [stack.enter_context(contextlib.closing(_read_rows(path, block, row_type))) for block in blocks]
+        yield from zip(*streams, strict=True)
+
+
+def _check_ids(ids: Sequence[str], path: Path, blocks: Sequence[Block], position: int) -> None:
+    if ids.count(ids[0]) == len(ids):
+        return
+    for block, identifier in zip(blocks, ids, strict=True):
+        if identifier != ids[0]:
+            raise RecordError(
+                f"{path}, line {block.first_line + position + 1}: id {identifier!r} of seed {block.seed}, where "
+                f"line {blocks[0].first_line + position + 1} has {ids[0]!r}"
+            )

@@ -80,8 +80,8 @@ class Asking:
         """The same with more facts that the answers depend on."""
         return replace(self, facts={**self.facts, **facts})
 
-    def complete(self, requests: Sequence[Request], work: Path) -> list[Completion]:
-        """Complete all requests, in their order, with what is finished in ``work`` taken from there."""
+    def complete(self, requests: Sequence[Request], work: Path, cache: Path | None = None) -> list[Completion]:
+        """Complete all requests, in their order, with what is finished in ``work``, or below ``cache``, taken."""
         settings = {key: json.dumps(value) for key, value in self.facts.items()}
         return complete(
             requests,
@@ -92,6 +92,7 @@ class Asking:
             self.concurrency,
             settings=settings,
             deadline=self.deadline,
+            cache=cache,
         )
 
 

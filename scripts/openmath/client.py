@@ -10,7 +10,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from openmath.engines import Sampling, Server
@@ -51,12 +51,18 @@ class Request:
 
 @dataclass(frozen=True)
 class Completion:
-    """What a server made of a request; `finish_reason` is "stop" or "length"."""
+    """What a server made of a request; `finish_reason` is "stop" or "length".
+
+    What it cost and who paid for it make no other completion of it: `num_prompt_tokens` is 0 where nobody wrote it
+    down, `taken_from` names the work folder of who asked, where that was somebody else.
+    """
 
     key: str
     text: str
     finish_reason: str
     num_tokens: int
+    num_prompt_tokens: int = field(default=0, compare=False)
+    taken_from: str | None = field(default=None, compare=False)
 
 
 def ask(
@@ -177,7 +183,10 @@ async def _ask_one(
         raise UnusableAnswerError(f"the answer holds no text (finish_reason {choice.finish_reason!r})")
     if answer.usage is None:
         raise UnusableAnswerError("the answer does not say how many tokens it has")
-    return Completion(request.key, _cut(text, stop), choice.finish_reason, answer.usage.completion_tokens)
+    usage = answer.usage
+    return Completion(
+        request.key, _cut(text, stop), choice.finish_reason, usage.completion_tokens, usage.prompt_tokens or 0
+    )
 
 
 def _cut(text: str, stop: Iterable[str]) -> str:

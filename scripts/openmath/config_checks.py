@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from openmath.answers.extraction import extractor
 from openmath.datasets import SPLITS, source_name
 from openmath.sources import read_registry
 
@@ -63,8 +64,16 @@ def contradictions(config: Config) -> Iterator[str]:
             yield f"{stage}.sampling.temperature: samples of temperature 0 are all the same"
     if config["evaluation"]["greedy"]["temperature"] != 0:
         yield "evaluation.greedy.temperature: must be 0, which is greedy"
+    yield from _impossible_extraction(config["grading"])
     for run, settings in runs.items():
         yield from _impossible_run(config, run, settings)
+
+
+def _impossible_extraction(settings: Mapping[str, Any]) -> Iterator[str]:
+    try:
+        extractor(settings["extraction"], settings["regex"])
+    except ValueError as error:
+        yield f"grading.regex: {error}"
 
 
 def _servable(config: Config, model: str, key: str) -> Iterator[str]:

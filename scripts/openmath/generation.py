@@ -4,7 +4,8 @@ Every finished row is appended at once to a segment of this attempt, `rows.<atte
 output of any rule:
 
     work/<settings>/settings.json              what the rows depend on beside their own request; the folder is its hash
-    work/<settings>/rows.0.jsonl               {"key", "seed", "text", "finish_reason", "num_tokens"} a line
+    work/<settings>/rows.0.jsonl               {"key", "seed", "text", "finish_reason", "num_tokens",
+                                                "num_prompt_tokens"} a line
     work/<settings>/rows.1.jsonl               the next attempt, and so on
 
 Rows of another model, prompt or sampling stand in another folder: they are never mixed, and never lost.
@@ -12,6 +13,15 @@ An attempt reads all segments and asks only for what is missing; when nothing is
 at the same time, as after a crash of what started them, the second waits for the first to end. Where files cannot be
 locked they write segments of their own and cannot harm each other; of a row that stands in two segments the one of the
 earlier attempt counts.
+
+Jobs whose requests overlap share a cache: a folder that all their work folders lie in.
+
+    cache/a/<settings>/rows.0.jsonl            held and written by job a, read by b
+    cache/b/<settings>/rows.0.jsonl            {..., "taken_from": "a"}: what b did not have and a had
+
+Only what is missing in its own folder is looked for in those of others, once and before anything is asked, and nobody
+waits for anybody: jobs that run side by side may ask the same. What is taken is copied, so that a job's own folder
+restores its output whatever becomes of the others.
 """
 
 import hashlib
@@ -20,6 +30,7 @@ import logging
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
@@ -38,6 +49,8 @@ log = logging.getLogger(__name__)
 _LOG_SECONDS = 30.0
 _ROW_KEYS = ("key", "seed", "text", "finish_reason", "num_tokens")
 
+_Name = tuple[str, int | None]  # key and seed of a row
+
 
 def complete(
     requests: Sequence[Request],
@@ -48,6 +61,7 @@ def complete(
     concurrency: int,
     settings: dict[str, str],
     deadline: float | None = None,
+    cache: Path | None = None,
 ) -> list[Completion]:
     """Complete all requests, in their order, taking from `work` what was finished before.
 
@@ -55,6 +69,7 @@ def complete(
         work: the folder of the segments; it stays, so that a lost output is restored without a server.
         settings: what the rows depend on (hashes of model and prompt, sampling); rows of other settings are not taken.
         deadline: time (of `time.monotonic`) after which nothing new is asked.
+        cache: a folder above `work`; what is missing is taken from other work folders below it, where they have it.
 
     Raises:
         ValueError: two requests have the same key.
@@ -70,6 +85,9 @@ def complete(
         done = {name: row for name, row in _read_segments(work).items() if name in wanted}
         missing = [request for request in requests if (request.key, request.seed) not in done]
         log.info("%d rows asked for, %d finished before", len(requests), len(done))
+        if missing and cache is not None:
+            done |= _take(missing, work, cache)
+            missing = [request for request in missing if (request.key, request.seed) not in done]
         if missing:
             with lease(server) as base_url, _new_segment(work) as segment, _Progress(len(missing)) as progress:
 
@@ -89,25 +107,55 @@ def _segments(work: Path) -> list[Path]:
 
 def _append(segment: IO[bytes], request: Request, completion: Completion) -> None:
     # One write of a whole line: a process that is killed leaves at most one cut line, the last.
-    segment.write(
-        encode_record(
-            {
-                "key": request.key,
-                "seed": request.seed,
-                "text": completion.text,
-                "finish_reason": completion.finish_reason,
-                "num_tokens": completion.num_tokens,
-            }
-        )
-    )
+    row = {
+        "key": request.key,
+        "seed": request.seed,
+        "text": completion.text,
+        "finish_reason": completion.finish_reason,
+        "num_tokens": completion.num_tokens,
+        "num_prompt_tokens": completion.num_prompt_tokens,
+    }
+    segment.write(encode_record(row if completion.taken_from is None else {**row, "taken_from": completion.taken_from}))
 
 
-def _read_segments(work: Path) -> dict[tuple[str, int | None], Completion]:
-    rows: dict[tuple[str, int | None], Completion] = {}
+def _take(missing: list[Request], work: Path, cache: Path) -> dict[_Name, Completion]:
+    """Copy what other work folders of the same settings have into a segment of this one; the first by name counts."""
+    cache, own = cache.resolve(), work.resolve()
+    wanted = {(request.key, request.seed) for request in missing}
+    found: dict[_Name, Completion] = {}
+    for settings in sorted(cache.glob(f"**/{own.name}/settings.json")):
+        if settings.parent == own:
+            continue
+        try:
+            rows = _read_segments(settings.parent)
+        except (RecordError, OSError) as error:
+            log.warning("nothing is taken from %s: %s", settings.parent, error)
+            continue
+        asker = settings.parent.parent.relative_to(cache).as_posix()
+        for name in wanted & rows.keys() - found.keys():
+            found[name] = replace(rows[name], taken_from=rows[name].taken_from or asker)
+    log.info("%d of %d missing rows are taken from other work folders in %s", len(found), len(missing), cache)
+    if found:
+        with _new_segment(work) as segment:
+            for request in missing:
+                if (request.key, request.seed) in found:
+                    _append(segment, request, found[request.key, request.seed])
+    return found
+
+
+def _read_segments(work: Path) -> dict[_Name, Completion]:
+    rows: dict[_Name, Completion] = {}
     for path in _segments(work):
         for row in _read_segment(path):
-            name = (row["key"], row["seed"])
-            rows.setdefault(name, Completion(row["key"], row["text"], row["finish_reason"], row["num_tokens"]))
+            completion = Completion(
+                row["key"],
+                row["text"],
+                row["finish_reason"],
+                row["num_tokens"],
+                row.get("num_prompt_tokens", 0),
+                row.get("taken_from"),
+            )
+            rows.setdefault((row["key"], row["seed"]), completion)
     return rows
 
 
@@ -121,7 +169,7 @@ def _read_segment(path: Path) -> Iterator[Record]:
     for number, line in enumerate(whole.splitlines(), start=1):
         try:
             row = json.loads(line)
-            yield {key: row[key] for key in _ROW_KEYS}
+            yield {**row, **{key: row[key] for key in _ROW_KEYS}}
         except (ValueError, KeyError, TypeError) as error:
             raise RecordError(f"{path}, line {number}: not a finished row ({error!r})") from None
 

@@ -1,7 +1,9 @@
 """What share of problems a model solves: one greedy answer, the majority of N samples, any of k samples.
 
-A figure is a percentage of the problems of a benchmark. An interval is the 95 % Wilson score interval of a proportion
-of problems: it says how far the figure would move with other problems of the same kind, not with other samples.
+A figure is a percentage of the problems of a benchmark. An interval covers 95 % and is over problems: it says how far
+the figure would move with other problems of the same kind, not with other samples. Where a problem is solved or not, it
+is the Wilson score interval of a proportion, which holds for few problems and near 0 and 100 %; where a problem counts
+by the share of its samples, it is a bootstrap over the problems.
 
 ``pass@k`` is the unbiased estimate of "one of k samples is right" from n >= k samples, c of them right, averaged
 over the problems (Chen et al. 2021, arXiv 2107.03374):
@@ -10,9 +12,16 @@ over the problems (Chen et al. 2021, arXiv 2107.03374):
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import NormalDist
+
+import numpy as np
+import numpy.typing as npt
+
+from openmath.records import Record, RecordError
+from openmath.resampling import bootstrap_interval
 
 COLUMNS = ("num_entries", "symbolic_correct", "judge_correct", "both_correct", "any_correct", "no_answer")
 
@@ -28,6 +37,17 @@ class Outcome:
     symbolic: bool
     no_answer: bool
     judge: bool | None = None
+
+
+def is_right(row: Record, source: Path) -> bool:
+    """Whether the verdict on an answer is that it is correct.
+
+    Raises:
+        RecordError: there was nothing to hold it against.
+    """
+    if row["verdict"] == "ungraded":
+        raise RecordError(f"{source}: {row['id']!r} has no expected answer, so there is nothing to measure")
+    return bool(row["verdict"] == "correct")
 
 
 def mode_metrics(outcomes: Iterable[Outcome]) -> Metrics:
@@ -51,6 +71,36 @@ def mode_metrics(outcomes: Iterable[Outcome]) -> Metrics:
     for name, count in (("symbolic_correct", symbolic), ("judge_correct", judge)):
         low, high = (None, None) if count is None else wilson_interval(count, len(rows))
         metrics[f"{name}_low"], metrics[f"{name}_high"] = low, high
+    return metrics
+
+
+def mean_metrics(right: npt.NDArray[np.bool_], unanswered: npt.NDArray[np.bool_], seed: int) -> Metrics:
+    """The metrics of the mean over samples, in percent; a sample is not judged, and shares cannot be both or either.
+
+    Args:
+        right: (problems, samples), whether a sample is right.
+        unanswered: likewise, whether it has no answer.
+        seed: of the bootstrap over problems.
+
+    Returns:
+        What ``mode_metrics`` returns, and the spread over samples: the standard deviation of the accuracies that the
+        samples have on the same problems, and the standard error of their mean; None for one sample.
+    """
+    samples = right.shape[1]
+    low, high = bootstrap_interval(right.mean(axis=1), seed)
+    spread = float(np.std(100 * right.mean(axis=0), ddof=1)) if samples > 1 else None
+    metrics: Metrics = {
+        **dict.fromkeys(COLUMNS),
+        "num_entries": len(right),
+        "symbolic_correct": percent(int(right.sum()), right.size),
+        "no_answer": percent(int(unanswered.sum()), right.size),
+        "symbolic_correct_low": 100 * float(low),
+        "symbolic_correct_high": 100 * float(high),
+        "judge_correct_low": None,
+        "judge_correct_high": None,
+        "symbolic_correct_std_dev": spread,
+        "symbolic_correct_std_err": None if spread is None else spread / math.sqrt(samples),
+    }
     return metrics
 
 
@@ -86,18 +136,6 @@ def pass_at_k(samples: int, correct: int) -> list[float]:
         miss *= max(samples - correct - (k - 1), 0) / (samples - (k - 1))
         result.append(1 - miss)
     return result
-
-
-def mean_pass_at_k(samples: int, correct_per_problem: Sequence[int]) -> list[float]:
-    """The mean over problems of pass@k for k = 1 ... ``samples``, in percent."""
-    problems_with: dict[int, int] = {}
-    for correct in correct_per_problem:
-        problems_with[correct] = problems_with.get(correct, 0) + 1
-    totals = [0.0] * samples
-    for correct, problems in sorted(problems_with.items()):
-        for index, value in enumerate(pass_at_k(samples, correct)):
-            totals[index] += problems * value
-    return [100 * total / len(correct_per_problem) for total in totals]
 
 
 def headline(metrics: Metrics) -> str:

@@ -2,7 +2,8 @@
 
 A measured mode is held against the published figure of the same model, benchmark, mode and metric, where the metric
 is the mode's headline: the judge's figure where there is one, else the symbolic one. A judged figure is never held
-against a symbolic one. Where several sources publish the figure, the first line of the published table counts.
+against a symbolic one. Where several sources publish the figure, the first line of the published table counts. The mean
+over N samples (``pass@1[N]``) is held against a published ``pass@1``, of however many samples.
 """
 
 import csv
@@ -11,10 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from openmath import curves
 from openmath.metrics import COLUMNS, Metrics, format_table, headline
 
 PUBLISHED_COLUMNS = ("model", "benchmark", "evaluation_mode", "metric", "value", "source")
 TABLE_COLUMNS = ("model", "benchmark", "evaluation_mode", *COLUMNS, "ci_low", "ci_high", "published", "difference")
+CURVE_COLUMNS = ("model", "benchmark", *curves.COLUMNS)
 
 Figure = tuple[str, str, str, str]
 
@@ -53,7 +56,8 @@ def table_row(
 ) -> dict[str, Any]:
     """One row of the final table; numbers unrounded, None where there is nothing."""
     name = headline(metrics)
-    measured, claimed = metrics[name], published.get((model, benchmark, mode, name))
+    known_as = "pass@1" if mode.startswith("pass@1[") else mode
+    measured, claimed = metrics[name], published.get((model, benchmark, known_as, name))
     return {
         "model": model,
         "benchmark": benchmark,

@@ -7,6 +7,8 @@ A generation falls out at the first of these filters that it fails, and is count
                       no_answer          there is no answer in it
                       no_majority        its problem has no known answer, and no vote gave one
                       wrong              its answer is not the expected one (known, or the majority's)
+                      unparsed           its answer cannot be read, and is not the text of the expected one
+                      timeout            comparing its answer with the expected one took too long
     drop_multi_boxed  multi_boxed        it holds more than one \boxed          (where asked for)
     contamination     contaminated       its problem is one of a benchmark      (where a list is given)
     cut_end           cut_end            the model was cut off, and trimming did not take the cut end away
@@ -37,7 +39,7 @@ import numpy as np
 import numpy.typing as npt
 
 from openmath.answer_rows import generation_path
-from openmath.answers import answers_equal
+from openmath.answers import DEFAULT, Conventions, grade
 from openmath.orders import mix
 from openmath.problems import problem_key
 from openmath.prompts import Prompt
@@ -50,6 +52,8 @@ FILTERS: tuple[tuple[str, str], ...] = (
     ("grade", "no_answer"),
     ("grade", "no_majority"),
     ("grade", "wrong"),
+    ("grade", "unparsed"),
+    ("grade", "timeout"),
     ("drop_multi_boxed", "multi_boxed"),
     ("contamination", "contaminated"),
     ("cut_end", "cut_end"),
@@ -60,6 +64,7 @@ FILTERS: tuple[tuple[str, str], ...] = (
     ("downsample", "not_sampled"),
 )
 
+_REASONS: dict[str, str | None] = {"correct": None, "incorrect": "wrong"}
 _PREFIX = "My solution:\n"
 _BOX = "\\boxed"
 _CLOSES_DISPLAY = ("\\end{align", "\\]", "$$")
@@ -171,7 +176,7 @@ class _Problem:
     contaminated: bool
     within_limit: bool
     key: int
-    equal: dict[str, bool] = field(default_factory=dict)
+    verdicts: dict[str, str] = field(default_factory=dict)
 
 
 class FolderReader:
@@ -182,10 +187,18 @@ class FolderReader:
         rows_in: rows seen.
     """
 
-    def __init__(self, filters: Filters, prompt: Prompt, within_tokens: WithinTokens, base: Path) -> None:
+    def __init__(
+        self,
+        filters: Filters,
+        prompt: Prompt,
+        within_tokens: WithinTokens,
+        base: Path,
+        conventions: Conventions = DEFAULT,
+    ) -> None:
         """``prompt`` has a template: its text is the input, its ``assistant_end`` closes the output.
 
-        A row names the file of its generation as seen from the folder ``base``.
+        A row names the file of its generation as seen from the folder ``base``. Where the majority's answer is the
+        expected one, answers are held against it under ``conventions``.
         """
         if prompt.template is None:
             raise ValueError("training rows need a prompt with a template")
@@ -194,6 +207,7 @@ class FolderReader:
         self.ending = prompt.template.assistant_end
         self.within_tokens = within_tokens
         self.base = base
+        self.conventions = conventions
         self.dropped = {reason: 0 for _, reason in FILTERS}
         self.rows_in = 0
 
@@ -266,7 +280,7 @@ class FolderReader:
         """The reason why a row falls out (None: it stays), and its solution as it would be written."""
         filters = self.filters
         text = record["generation"]
-        reason = _grade(folder, answer, problem, voted)
+        reason = _grade(folder, answer, problem, voted, self.conventions)
         if reason is not None:
             return reason, text
         if filters.drop_multi_boxed and has_several_boxes(text):
@@ -288,7 +302,7 @@ class FolderReader:
         return None, solution
 
 
-def _grade(folder: Path, answer: Record, problem: _Problem, voted: bool) -> str | None:
+def _grade(folder: Path, answer: Record, problem: _Problem, voted: bool, conventions: Conventions) -> str | None:
     verdict = answer["verdict"]
     if verdict in ("truncated", "no_answer"):
         return str(verdict)
@@ -298,15 +312,16 @@ def _grade(folder: Path, answer: Record, problem: _Problem, voted: bool) -> str 
             f"{'a' if problem.has_gold else 'no'} known answer; grade the folder again"
         )
     if problem.has_gold:
-        return None if verdict == "correct" else "wrong"
+        return _REASONS.get(verdict, verdict)
     if not voted:
         raise ValueError(f"{folder}: its problems have no known answer and there is no majority.jsonl to take one from")
     if problem.expected_answer is None:
         return "no_majority"
     predicted = answer["predicted_answer"]
-    if predicted not in problem.equal:
-        problem.equal[predicted] = answers_equal(problem.expected_answer, predicted)
-    return None if problem.equal[predicted] else "wrong"
+    if predicted not in problem.verdicts:
+        problem.verdicts[predicted] = grade(problem.expected_answer, predicted, conventions).verdict
+    verdict = problem.verdicts[predicted]
+    return _REASONS.get(verdict, verdict)
 
 
 def _zip_answers(folder: Path, base: Path) -> Iterator[tuple[Record, Record, str]]:

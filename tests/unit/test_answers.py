@@ -1,256 +1,312 @@
-"""Extraction and comparison of answers."""
+"""Verdicts on pairs of answers: labelled ones, those of the documentation, real benchmarks, real generations."""
 
+import itertools
 import json
-from collections.abc import Iterator
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple, get_args, get_type_hints
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
-from openmath.answers import answers_equal, extract_answer, normalise_answer, read_answer
-from openmath.voting import answer_classes
+from openmath.answers import DEFAULT, VERDICTS, Conventions, answers_equal, class_key, extract_answer, grade, kind_of
+from openmath.answers.extraction import extract_after_hashes
+from openmath.answers.reading import read
+from openmath.answers.trees import Raw
 
-EXTRACTED = {
-    "the last of several boxes": (r"first \boxed{1}, then, at last, \boxed{2}", "2"),
-    "nested braces": (r"$\boxed{\frac{1}{2^{3}}}$", r"\frac{1}{2^{3}}"),
-    "escaped braces are no braces": (r"\boxed{\{1, 2\}}", r"\{1, 2\}"),
-    "an escaped brace alone": (r"\boxed{\left\{ x \right.}", r"\left\{ x \right."),
-    "a row end before a brace": (r"\boxed{\begin{matrix}1\\{2}\end{matrix}}", r"\begin{matrix}1\\{2}\end{matrix}"),
-    "a space before the brace": (r"\boxed {7}", "7"),
-    "white space inside": (r"\boxed{ 5 }", "5"),
-    "a box without braces": (r"so \boxed 5.", "5"),
-    "a box without braces holding a fraction": (r"$\boxed 3/4$", "3/4"),
-    "the other box command": (r"\fbox{3}", "3"),
-    "the inner of two nested boxes": (r"\boxed{x = \boxed{5}}", "5"),
-    "adjacent boxes with and": (r"\boxed{1} and \boxed{\frac{1}{2}}", r"1, \frac{1}{2}"),
-    "adjacent boxes with or in text": (r"$\boxed{1}\text{ or }\boxed{2}$", "1, 2"),
-    "adjacent boxes with commas": (r"$\boxed{1}$, $\boxed{2}$, and $\boxed{3}$", "1, 2, 3"),
-    "the same box again": (r"\boxed{4}, \boxed{4}", "4"),
-    "boxes with words between": (r"\boxed{1} hence \boxed{2}", "2"),
-    "a mention without content": (r"\boxed{8} is what I put into \boxed .", "8"),
-    "no box": ("the answer is 5", None),
-    "an empty box": (r"\boxed{}", None),
-    "an empty box after a full one": (r"\boxed{5} as \boxed{}", None),
-    "a box that was cut off": (r"\boxed{\frac{1}{2}", None),
-    "a box that was cut off after a full one": (r"\boxed{5} and so \boxed{7", None),
-    "a box that was cut off before its brace": (r"\boxed{5} and so \boxed", None),
-    "another command that begins alike": (r"\boxedsomething{5}", None),
+ROOT = Path(__file__).resolve().parents[2]
+LABELLED = sorted((ROOT / "tests/data/answers").glob("*.tsv"))
+GUIDE = ROOT / "docs/grading.md"
+
+
+class Pair(NamedTuple):
+    """A labelled pair of answers."""
+
+    kind: str
+    expected: str
+    predicted: str
+    equal: str
+    why: str
+
+
+def labelled(path: Path) -> list[Pair]:
+    """The pairs of a file, read as they stand: nothing in them is escaped."""
+    lines = path.read_bytes().decode("utf-8").split("\n")
+    return [Pair(*line.split("\t")) for line in lines[1:] if line]
+
+
+def wrong_verdicts(pairs: list[Pair]) -> list[tuple[object, ...]]:
+    """The pairs whose verdict is not their label, in either order."""
+    wrong: list[tuple[object, ...]] = []
+    for pair in pairs:
+        for order in ((pair.expected, pair.predicted), (pair.predicted, pair.expected)):
+            found = grade(*order)
+            if (found.verdict == "correct") != (pair.equal == "yes"):
+                wrong.append((pair.kind, *order, f"label: {pair.equal}", *found))
+    return wrong
+
+
+TIERS = ("text", "structure", "exact", "points", "symbolic")
+
+
+class TestLabelledPairs:
+    # Kinds that must not be without enough pairs, of either label.
+    KINDS: ClassVar = {
+        "integer", "fraction", "decimal", "repeating", "no_tolerance", "mixed_number", "grouping", "scientific",
+        "large_number_word", "number_word", "percent", "units", "counted_noun", "degrees", "currency", "base",
+        "ratio", "time_of_day", "date", "constant", "complex", "root", "log_trig", "name", "text",
+        "multiple_choice", "no_solution", "layout", "plain_unicode", "polynomial", "rational_function", "radical",
+        "equation", "inequality", "binomial_factorial", "abs_floor", "function", "power_exponential", "family",
+        "subscript_greek", "assignments", "list", "set", "tuple", "interval", "union", "vector", "matrix",
+        "congruence", "plus_minus", "system", "solutions",
+    }  # fmt: skip
+
+    @pytest.mark.parametrize("path", LABELLED, ids=[path.stem for path in LABELLED])
+    def test_every_verdict_is_the_label_in_both_orders(self, path: Path) -> None:
+        wrong = wrong_verdicts(labelled(path))
+        assert not wrong, "\n".join(map(repr, wrong))
+
+    @pytest.mark.parametrize("path", LABELLED, ids=[path.stem for path in LABELLED])
+    def test_every_row_is_whole(self, path: Path) -> None:
+        lines = path.read_bytes().decode("utf-8").split("\n")
+        assert lines[0].split("\t") == [*Pair._fields]
+        assert lines[-1] == ""
+        broken = [line for line in lines[1:-1] if len(line.split("\t")) != 5 or not all(line.split("\t"))]
+        assert broken == []
+        pairs = labelled(path)
+        assert {pair.equal for pair in pairs} == {"yes", "no"}
+        counts = Counter((pair.expected, pair.predicted) for pair in pairs)
+        assert [pair for pair, count in counts.items() if count > 1] == []
+
+    def test_there_are_enough_of_each_kind_and_no_pair_has_two_labels(self) -> None:
+        pairs = [pair for path in LABELLED for pair in labelled(path)]
+        labels_of: dict[frozenset[str], set[str]] = {}
+        for pair in pairs:
+            labels_of.setdefault(frozenset((pair.expected, pair.predicted)), set()).add(pair.equal)
+        assert len(labels_of) >= 2_000
+        assert [pair for pair, found in labels_of.items() if len(found) > 1] == []
+        labels = {kind: Counter(pair.equal for pair in pairs if pair.kind == kind) for kind in self.KINDS}
+        assert {kind: label for kind, label in labels.items() if label.total() < 20 or min(label.values()) < 3} == {}
+
+    def test_every_tier_decides_some(self) -> None:
+        pairs = [pair for path in LABELLED for pair in labelled(path)]
+        decided = {grade(pair.expected, pair.predicted) for pair in pairs}
+        assert {found.tier for found in decided} == set(TIERS)
+        assert {found.verdict for found in decided} <= set(VERDICTS)
+
+    def test_equal_keys_are_equal_answers(self) -> None:
+        by_key: dict[object, list[str]] = {}
+        answers = {text for path in LABELLED for pair in labelled(path) for text in (pair.expected, pair.predicted)}
+        for answer in sorted(answers):
+            by_key.setdefault(class_key(answer), []).append(answer)
+        shared = [group for group in by_key.values() if len(group) > 1]
+        assert len(shared) > 100
+        assert [group for group in shared if not all(answers_equal(group[0], other) for other in group[1:])] == []
+
+
+# The documentation
+
+
+def table_of(heading: str, columns: int) -> Iterator[list[str]]:
+    """The rows of the first table with that many columns below a heading; code without its ticks."""
+    section = GUIDE.read_text("utf-8").split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    for table in re.findall(r"(?:^\|.*\n)+", section, re.MULTILINE):
+        rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+        if len(rows[0]) == columns:
+            yield from rows[2:]
+            return
+    raise AssertionError(f"no table of {columns} columns below {heading}")
+
+
+def plain(cell: str) -> str:
+    return cell.strip("`")
+
+
+EXAMPLES = [[plain(cell) for cell in row] for row in table_of("What counts as equal", 4)]
+OPTIONS = {plain(row[0]): [plain(value) for value in row[1].split(", ")] for row in table_of("Options", 3)}
+UNDER_OPTIONS = [
+    (plain(option), plain(expected), plain(predicted), [plain(value) for value in values.split(", ") if value], equal)
+    for option, expected, predicted, *verdicts in table_of("Options", 5)
+    for values, equal in zip(verdicts, (True, False), strict=True)
+]
+MISSED = [(plain(row[0]), plain(row[1])) for row in table_of("What is known to be missed", 3)]
+
+
+class TestDocumentation:
+    @pytest.mark.parametrize(
+        ("number", "expected", "predicted", "label"), EXAMPLES, ids=[" ".join(row) for row in EXAMPLES]
+    )
+    def test_example(self, number: str, expected: str, predicted: str, label: str) -> None:
+        assert label in ("yes", "no")
+        assert answers_equal(expected, predicted) is (label == "yes")
+        assert answers_equal(predicted, expected) is (label == "yes")
+
+    def test_every_convention_has_an_example(self) -> None:
+        assert {row[0] for row in EXAMPLES} == {str(number) for number in range(1, 17)}
+
+    def test_options_values_and_defaults_are_those_of_the_code(self) -> None:
+        hints = get_type_hints(Conventions)
+        known = {field.name: set(get_args(hints[field.name])) for field in fields(Conventions)}
+        assert {name: set(values) for name, values in OPTIONS.items()} == known
+        assert {name: values[0] for name, values in OPTIONS.items()} == {name: getattr(DEFAULT, name) for name in known}
+
+    @pytest.mark.parametrize(
+        ("option", "expected", "predicted", "values", "equal"),
+        [row for row in UNDER_OPTIONS if row[3]],
+        ids=[f"{row[0]} {row[1]} {row[2]} {row[4]}" for row in UNDER_OPTIONS if row[3]],
+    )
+    def test_verdict_under_an_option(
+        self, option: str, expected: str, predicted: str, values: list[str], equal: bool
+    ) -> None:
+        for value in values:
+            options = Conventions.of({option: value})
+            assert answers_equal(expected, predicted, options) is equal, value
+            if (option, value) != ("rounding", "expected"):
+                assert answers_equal(predicted, expected, options) is equal, value
+
+    def test_each_row_names_all_values_and_some_row_tells_each_two_apart(self) -> None:
+        verdicts: dict[tuple[str, ...], dict[str, bool]] = {}
+        for option, expected, predicted, values, equal in UNDER_OPTIONS:
+            verdicts.setdefault((option, expected, predicted), {}).update(dict.fromkeys(values, equal))
+        for (option, *_), found in verdicts.items():
+            assert set(found) == set(OPTIONS[option])
+        for option, values in OPTIONS.items():
+            rows = [found for (name, *_), found in verdicts.items() if name == option]
+            told_apart = {
+                pair for pair in itertools.combinations(values, 2) for row in rows if row[pair[0]] != row[pair[1]]
+            }
+            assert told_apart == set(itertools.combinations(values, 2))
+
+    @pytest.mark.parametrize(("expected", "predicted"), MISSED, ids=[" ".join(row) for row in MISSED])
+    def test_what_is_said_to_be_missed_is_missed(self, expected: str, predicted: str) -> None:
+        assert not answers_equal(expected, predicted)
+        assert not answers_equal(predicted, expected)
+
+    def test_verdicts_and_tiers_are_those_of_the_code(self) -> None:
+        text = GUIDE.read_text("utf-8")
+        assert [plain(row[0]) for row in table_of("Verdicts and tiers", 3)] == [*TIERS]
+        for verdict in VERDICTS:
+            assert f"`{verdict}`" in text
+        assert text.count("\n") < 250
+
+
+class TestConventions:
+    def test_an_unknown_name_is_refused_with_those_that_there_are(self) -> None:
+        with pytest.raises(ValueError, match=r"no convention 'unit'; there are percent, units"):
+            Conventions.of({"unit": "optional"})
+
+    def test_an_unknown_value_is_refused_with_those_that_there_are(self) -> None:
+        with pytest.raises(ValueError, match=r"percent: 'both' is none of either, unit, ratio"):
+            Conventions.of({"percent": "both"})
+
+    def test_what_is_not_named_stays(self) -> None:
+        assert Conventions.of({}) == DEFAULT
+        assert Conventions.of({"percent": "unit"}).units == DEFAULT.units
+
+
+KINDS = {
+    "number": [r"\frac{1}{2}", "5", "1,234", "0.5", r"\sqrt{4}"],
+    "constant": [r"\sqrt{2}", r"2\pi", "e^2", "3+4i"],
+    "expression": ["x^2 + 1", r"\frac{1}{x}"],
+    "equation": ["x = 5", "x + y = 5"],
+    "inequality": ["x > 5", r"1 < x \le 3"],
+    "list": ["1, 2", r"\pm 3"],
+    "set": [r"\{1, 2\}", r"(0,1) \cup (2,3)", r"\emptyset"],
+    "tuple": ["(1, 2)", "[1, 2)"],
+    "matrix": [r"\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}"],
+    "quantity": [r"5 \text{ cm}", r"10\%", r"\$5", r"60^\circ"],
+    "numeral": ["52_8"],
+    "ratio": ["3:2:1"],
+    "time": ["4:30 p.m."],
+    "choice": [r"\text{(C)}"],
+    "congruence": [r"3 \pmod 7"],
+    "text": [r"\text{Even}", "Monday"],
+    "unread": ["2 +", r"\frac{1}{"],
 }
 
-# The probes on which earlier graders were measured, with the verdicts chosen here.
-PROBES = r"""
-1/2 | 0.5 | equal
-\frac12 | 0.5 | equal
-50 | 0.5 | different
-0.5 | 50 | different
-50\% | 0.5 | different
-10\% | 10 | equal
-(1,2) | [1,2] | different
-1,2 | 2,1 | equal
-\{1,2\} | \{2,1\} | equal
-(A) | A | equal
-\text{A} | A | equal
-A. 5 | A | different
-5{,}000 | 5000 | equal
-5,000 | 5000 | equal
-3 \text{ miles} | 3 | equal
-5 meters | 5 | equal
-100 million | 100000000 | equal
-2^3 | 8 | equal
-2^{10} | 1024 | equal
-x=5 | 5 | equal
-7 \frac{3}{4} | 31/4 | equal
-7 3/4 | 31/4 | equal
-30^\circ | 30 | equal
-\$5 | 5 | equal
-5 \text{ and } 6 | 5,6 | equal
-x \in [1,2] | [1,2] | equal
-1.0001 | 1 | different
-1.00009 | 1 | different
-27 | 27.0 | equal
-07:30 | 7:30 | equal
-\frac{\pi}{2} | 1.5708 | different
--\frac{3}{2} | -1.5 | equal
-\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix} | \begin{pmatrix}1&2\\3&4\end{pmatrix} | equal
-(-\infty,3] | \left( -\infty , 3 \right] | equal
-Monday | monday | equal
-0 | 1e-9 | different
-1e400 | 1e401 | different
-5. | 5 | equal
-2x+1=y | y=2x+1 | equal
-3! | 6 | equal
-\binom{5}{2} | 10 | equal
-0.333 | 1/3 | different
-0.33333 | 1/3 | different
-"""
 
-# Equal in mathematics; refused until expressions are compared as trees.
-NOT_YET = r"""
-x+1 | 1+x | different
-\sqrt{8} | 2\sqrt{2} | different
-y=2x+1 | y=1+2x | different
-\log_2 8 | 3 | different
-\sin x | \sin{x} | different
-\frac{3}{2}\pi | \frac{3\pi}{2} | different
-"""
-
-SPELLINGS = r"""
-\dfrac{3}{4} | \tfrac34 | equal
-\left( 3, \frac{\pi}{2} \right) | (3,\pi/2) | equal
-10,\!080 | 10080 | equal
-11,\! 111,\! 111,\! 100 | 11111111100 | equal
-1{,}234{,}567 | 1,234,567 | equal
-1, 000 | 1000 | different
-(100,200) | (100, 200) | equal
-−5 | -5 | equal
-2√3 | 2\sqrt3 | equal
-∛2 | \sqrt[3]{2} | equal
-½ | 0.5 | equal
-3½ | 3.5 | equal
-x² | x^2 | equal
-10⁻³ | 0.001 | equal
-60° | 60 | equal
-π/2 | \frac{\pi}{2} | equal
-1.5 \times 10^{-3} | 0.0015 | equal
-0.\overline{3} | 1/3 | equal
-3\cdot\frac{1}{2} | 1.5 | equal
-3\frac{1}{2} | 3.5 | equal
--3\frac{1}{2} | -3.5 | equal
-\left(\frac{1}{2}\right)^3 | 1/8 | equal
-\frac{\sqrt{3}}{2} | \sqrt{3}/2 | equal
-\frac{-\pi}{2} | -\frac{\pi}{2} | equal
-\frac{x+1}{2} | (x+1)/2 | equal
-\frac{1}{2}x | \frac{1}{2x} | different
-1/2x | \frac{1}{2x} | different
-1 2 | 12 | different
-978122 | 978121 | different
-3:2 | 3/2 | different
-\frac{1}{0} | \frac{2}{0} | different
-$18.90 | 18.9 | equal
-\$32,\!348 | 32348 | equal
-\$5 | 5 \text{ cents} | different
-5.4 \text{ cents} | 5.4 | equal
-5 cm | 5 in | different
-5 \text{ cm} | 5 \text{ centimeters} | equal
-864 \mbox{ inches}^2 | 864 | equal
-864 \mbox{ inches}^2 | 864 \text{ square inches} | equal
-\frac{270}7\text{ degrees} | \frac{270}{7}^\circ | equal
-90 \text{ km/h} | 90 | equal
-12 apples | 12 | equal
-2ab | 2 | different
-2x | 2 | different
-5 \text{ or more} | 5 | different
-52_8 | 52 | equal
-52_8 | 52_9 | different
-4210_{5} | 4210_5 | equal
-4210_{\text{five}} | 4210_5 | equal
-x=5 | y=5 | different
-x=1 \text{ or } x=2 | 2, 1 | equal
-f(x)=2x | 2x | equal
-3 \pm 2\sqrt{2} | 3-2\sqrt2, 3+2\sqrt2 | equal
-\{1\pm\sqrt{5},-2\} | -2, 1+\sqrt5, 1-\sqrt5 | equal
-2 | 1, 2 | different
-\{5\} | 5 | equal
-(1,2),(3,4) | (3,4),(1,2) | equal
-(1,2) | (2,1) | different
-[1,2) | [1,2] | different
-(0,9) \cup (9,36) | (9,36)\cup(0,9) | equal
-(0,9) \cup (9,36) | (0,9)\cap(9,36) | different
-\begin{pmatrix} -1/3 \\ 2/3 \end{pmatrix} | \begin{bmatrix} -\frac{1}{3} \\ \frac{2}{3} \end{bmatrix} | equal
-\begin{pmatrix} 1 \\ 2 \end{pmatrix} | \begin{pmatrix} 1 & 2 \end{pmatrix} | different
-\begin{vmatrix} 1 \end{vmatrix} | \begin{pmatrix} 1 \end{pmatrix} | different
-\varnothing | \emptyset | equal
-\text{(C)} | C | equal
-\text{Navin} | navin | equal
-x | X | different
-4:30 \text{ p.m.} | \text{4:30 p.m.} | equal
-4:30 p.m. | 4:30 | equal
-4:30 p.m. | 4:30 a.m. | different
-\{x | x > 2\} | \{x|x>2\} | equal
-"""
-
-
-def cases(table: str) -> Iterator[Any]:
-    """The lines of a table as parameters; the bar inside of a set is not a separator."""
-    for line in table.strip().splitlines():
-        if line.startswith(r"\{x |"):
-            one, other, verdict = r"\{x | x > 2\}", r"\{x|x>2\}", "equal"
-        else:
-            one, other, verdict = line.split(" | ")
-        yield pytest.param(one, other, verdict == "equal", id=f"{one} and {other} are {verdict}")
-
-
-@pytest.mark.parametrize(("text", "answer"), EXTRACTED.values(), ids=EXTRACTED.keys())
-def test_extraction(text: str, answer: str | None) -> None:
-    assert extract_answer(text) == answer
-
-
-@pytest.mark.parametrize(("one", "other", "equal"), [*cases(PROBES), *cases(NOT_YET), *cases(SPELLINGS)])
-def test_verdict_both_ways(one: str, other: str, equal: bool) -> None:
-    assert answers_equal(one, other) is equal
-    assert answers_equal(other, one) is equal
+@pytest.mark.parametrize(
+    ("kind", "text"), [(kind, text) for kind, texts in KINDS.items() for text in texts], ids=lambda word: word
+)
+def test_kind(kind: str, text: str) -> None:
+    assert kind_of(text) == kind
 
 
 def test_nothing_equals_no_text() -> None:
-    assert not answers_equal("0", "")
-    assert not answers_equal("", "0")
-    assert not answers_equal("$", r"\,")
+    for blank in ("", " ", "$", "$$", r"\,", "."):
+        assert not answers_equal("0", blank)
+        assert not answers_equal(blank, "0")
+        assert not answers_equal("{}", blank) or blank == "{}"
 
 
-def test_long_and_deep_texts_are_compared_as_text_and_end_soon() -> None:
-    for text in ("(" * 900, r"\frac{1}{" * 100, "1," * 400 + "1", "9^" * 300 + "9", r"2^{1000}^{1000}", "9" * 999):
-        assert answers_equal(text, text)
-        assert not answers_equal(text, "5")
-        assert not answers_equal(text + "0" * 1000, "5")
-
-
-# Texts made of the pieces that answers are made of, so that every branch of the reader is met.
-SIGNS = "0 1 2 10 . , ( ) [ ] { } = + - / ^ _ x y & : ! ' ~ % $ million and or ½ √ ² − ∞"
-COMMANDS = r"\{ \} \frac \sqrt \pi \pm \cup \in \text{ \text{and} cm} \% \$ ^\circ \\ \cdot \times \left \right \, \!"
-PIECES = st.sampled_from([*SIGNS.split(), *COMMANDS.split(), r"\begin{pmatrix}", r"\end{pmatrix}", " "])
-ANSWERS = st.lists(PIECES, max_size=12).map("".join)
-
-
-@given(ANSWERS)
-@settings(max_examples=300, deadline=None)
-@example(r"5 \text{ cm}")
-def test_every_text_equals_itself(text: str) -> None:
-    assert answers_equal(text, text)
-    assert answers_equal(text, f" {text} ")
-
-
-@given(ANSWERS, ANSWERS)
-@settings(max_examples=300, deadline=None)
-def test_equality_is_symmetric(one: str, other: str) -> None:
-    assert answers_equal(one, other) == answers_equal(other, one)
-
-
-@given(st.integers(-(10**9), 10**9), st.integers(1, 10**6), st.integers(1, 1000))
-@settings(max_examples=100, deadline=None)
-def test_a_fraction_equals_its_multiples_only(numerator: int, denominator: int, factor: int) -> None:
-    text = f"{numerator}/{denominator}"
-    assert answers_equal(text, rf"\frac{{{numerator * factor}}}{{{denominator * factor}}}")
-    assert not answers_equal(text, f"{numerator + 1}/{denominator}")
-
-
-@given(st.lists(ANSWERS.filter(bool), min_size=1, max_size=6, unique=True), st.randoms(use_true_random=False))
-@settings(max_examples=100, deadline=None)
-def test_classes_do_not_depend_on_the_order_of_votes(spellings: list[str], random: Any) -> None:
-    shuffled = random.sample(spellings, len(spellings))
-    assert {frozenset(c) for c in answer_classes(spellings)} == {frozenset(c) for c in answer_classes(shuffled)}
-
-
-def test_normalised_text_drops_layout_units_and_names() -> None:
-    assert normalise_answer(r"x = 1\,\frac12 \text{ cm}") == "3/2"
-    assert normalise_answer(r"\{ 2, 1 \}") == normalise_answer("1, 2") == "1,2"
-    assert normalise_answer(r"\left[ 0, \infty \right)") == r"[0,\infty)"
-    assert normalise_answer(r"(3,4) \cup (1,2)") == r"(1,2)\cup(3,4)"
+# Benchmarks
 
 
 def load(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    return [json.loads(line) for line in path.read_text("utf-8").split("\n") if line]
+
+
+def golds(benchmarks: Path) -> dict[str, list[str | None]]:
+    """The expected answers of every benchmark."""
+    found: dict[str, list[str | None]] = {}
+    for name in ("gsm8k_train", "gsm8k_test"):
+        found[name] = [extract_after_hashes(row["answer"]) for row in load(benchmarks / f"{name}.jsonl")]
+    found["math_test"] = [extract_answer(row["solution"]) for row in load(benchmarks / "math_test_5000.jsonl")]
+    for name in ("math500", "amc23", "aime24"):
+        found[name] = [str(row["answer"]) for row in load(benchmarks / f"{name}.jsonl")]
+    rows = json.loads((benchmarks / "math_train_deepscaler_7474.json").read_text("utf-8"))
+    found["math_train"] = [str(row["answer"]) for row in rows]
+    return found
+
+
+ROWS = {
+    "gsm8k_train": 7_473, "gsm8k_test": 1_319, "math_test": 5_000, "math500": 500, "amc23": 40, "aime24": 30,
+    "math_train": 7_474,
+}  # fmt: skip
+# Rows whose source has no answer.
+EMPTY = {("math_train", 5328), ("math_train", 5330)}
+LAYOUTS: dict[str, Callable[[str], str]] = {
+    "itself": lambda answer: answer,
+    "blanks around it": lambda answer: f"\n {answer} \t",
+    "in dollars": lambda answer: f"${answer}$",
+    "in dollars, with a full stop": lambda answer: f"${answer}$.",
+    "with a full stop": lambda answer: f"{answer}.",
+    "in a box": lambda answer: rf"\boxed{{{answer}}}",
+    "in delimiters": lambda answer: rf"\( {answer} \)",
+    "with other fractions": lambda answer: answer.replace(r"\frac", r"\dfrac"),
+    "with small fractions": lambda answer: answer.replace(r"\frac", r"\tfrac"),
+    "with spaces": lambda answer: answer.replace("+", " + ").replace("-", r" -\,").replace("=", " = "),
+    "with sized brackets": lambda answer: answer.replace("(", r"\left(").replace(")", r"\right)"),
+}
+
+
+@pytest.fixture(scope="module")
+def answers(shared_data: Path) -> list[tuple[str, int, str]]:
+    """(benchmark, row, expected answer) of all rows that have one."""
+    found = golds(shared_data / "benchmarks")
+    assert {name: len(rows) for name, rows in found.items()} == ROWS
+    rows = [(name, row, answer or "") for name, rows in found.items() for row, answer in enumerate(rows)]
+    assert {(name, row) for name, row, answer in rows if not answer} == EMPTY
+    return [row for row in rows if row[2]]
+
+
+class TestBenchmarks:
+    @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS.keys())
+    def test_every_expected_answer_equals_itself_in_every_layout(
+        self, answers: list[tuple[str, int, str]], layout: Callable[[str], str]
+    ) -> None:
+        wrong = [(name, row, answer) for name, row, answer in answers if not answers_equal(answer, layout(answer))]
+        assert wrong == []
+
+    def test_every_expected_answer_is_read(self, answers: list[tuple[str, int, str]]) -> None:
+        assert [(name, row, answer) for name, row, answer in answers if isinstance(read(answer), Raw)] == []
+
+    def test_no_expected_number_equals_its_successor(self, answers: list[tuple[str, int, str]]) -> None:
+        numbers = {answer for _, _, answer in answers if kind_of(answer) == "number"}
+        assert len(numbers) > 2_000
+        assert [answer for answer in sorted(numbers) if answers_equal(answer, f"{answer}+1")] == []
 
 
 class TestRealGenerations:
@@ -265,7 +321,6 @@ class TestRealGenerations:
     # (file, row): upstream's verdict, ours.
     GRADING: ClassVar = {
         (0, 23): (False, True),  # "1320 km" for 1320: upstream knows no "km"
-        (2, 27): (True, False),  # 1 + 2√3/3 for (3 + 2√3)/3: needs a comparison of expressions
     }
 
     def test_nemo_skills(self, shared_data: Path) -> None:
@@ -292,21 +347,15 @@ class TestRealGenerations:
                 assert answers_equal(theirs, ours)
                 if answers_equal(record["gt"], ours) != score:
                     differences[row, sample] = (record["gt"], ours, score)
-        # A gold with a braced grouping comma, which that grader refuses.
-        assert differences == {(72, 7): ("10{,}000", "10000", False)}
+        assert differences == {
+            # A gold with a braced grouping comma, which that grader refuses.
+            (72, 7): ("10{,}000", "10000", False),
+            # A gold that its preparation has cut short.
+            **{(3, sample): ("4:30p..", r"4:30 \text{ p.m.}", False) for sample in range(8)},
+        }
 
     def test_the_released_data_set(self, shared_data: Path) -> None:
         for record in load(shared_data / "generations/openmathinstruct2_sample100.jsonl"):
             answer = extract_answer(record["generated_solution"])
             assert answer is not None
             assert answers_equal(record["expected_answer"], answer)
-
-    def test_every_reference_answer_of_math_equals_itself_in_another_layout(self, shared_data: Path) -> None:
-        for record in load(shared_data / "benchmarks/math_test_5000.jsonl"):
-            answer = extract_answer(record["solution"])
-            assert answer is not None
-            other = answer.replace(r"\frac", r"\dfrac").replace("+", " + ").replace("-", r" -\,")
-            assert answers_equal(answer, f"${other}$.")
-            reading = read_answer(answer)
-            if not reading.unit and not reading.name:
-                assert answers_equal(answer, normalise_answer(answer))

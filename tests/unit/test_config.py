@@ -3,12 +3,14 @@
 import copy
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 import yaml
 from snakemake.utils import update_config
 
+from openmath.answers import Conventions
+from openmath.answers.extraction import METHODS
 from openmath.config import ConfigError, check_config
 
 OVERLAYS = ["demo", "evaluate", "hosted", "pilot", "released_data"]
@@ -45,6 +47,13 @@ def descriptions(schema: dict[str, Any], key: str = "") -> list[str]:
 
 def test_every_key_says_what_it_is(root: Path) -> None:
     assert descriptions(yaml.safe_load((root / "config/schemas/config.schema.yaml").read_text())) == []
+
+
+def test_answers_are_found_and_compared_in_all_the_ways_that_the_grader_knows(root: Path) -> None:
+    schema = yaml.safe_load((root / "config/schemas/config.schema.yaml").read_text())["properties"]["grading"]
+    assert schema["properties"]["extraction"]["enum"] == list(METHODS)
+    named = {name: value["enum"] for name, value in schema["properties"]["conventions"]["properties"].items()}
+    assert named == {name: list(get_args(kind)) for name, kind in get_type_hints(Conventions).items()}
 
 
 PAPER = "training.openmath2-llama3.1-8b"
@@ -121,6 +130,36 @@ BROKEN: dict[str, tuple[str, Any, str]] = {
         "judge.prompt",
         "<resources>/originals/judge/maths.yaml",
         "judge.prompt: resources/originals.tsv has no <resources>/originals/judge/maths.yaml",
+    ),
+    "an expression that is missing": (
+        "grading.extraction",
+        "regex",
+        "grading.regex: answers by 'regex' need a regular expression",
+    ),
+    "an expression without its use": (
+        "grading.regex",
+        "answer: (.*)",
+        "grading.regex: a regular expression goes with the method 'regex', not with 'boxed'",
+    ),
+    "an expression that is none": (
+        "grading",
+        {"extraction": "regex", "regex": "answer: (.*", "conventions": {}},
+        "grading.regex: the regular expression for answers, 'answer: (.*', cannot be used",
+    ),
+    "an unknown convention": (
+        "grading.conventions",
+        {"percents": "unit"},
+        "grading.conventions: unknown key 'percents' (known: percent, units, ",
+    ),
+    "a convention that cannot be so": (
+        "grading.conventions",
+        {"percent": "half"},
+        "grading.conventions.percent: 'half' is not one of ['either', 'unit', 'ratio']",
+    ),
+    "a yes or no without quotes": (
+        "grading.conventions",
+        yaml.safe_load("intervals: no"),
+        "grading.conventions.intervals: False is not one of ['yes', 'no']",
     ),
     "a hosted model with a template": (
         "judge.template",

@@ -1,11 +1,27 @@
-"""Metrics: proportions, intervals, pass@k and the printed table."""
+"""Metrics: proportions, means over samples, intervals, pass@k and the printed table."""
 
 import itertools
-from statistics import mean
+from pathlib import Path
+from statistics import mean, stdev
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest
 
-from openmath.metrics import Outcome, format_table, headline, mean_pass_at_k, mode_metrics, pass_at_k, wilson_interval
+from openmath.metrics import (
+    COLUMNS,
+    Outcome,
+    format_table,
+    headline,
+    is_right,
+    mean_metrics,
+    mode_metrics,
+    pass_at_k,
+    wilson_interval,
+)
+from openmath.records import RecordError
 
 
 @pytest.mark.parametrize(("samples", "correct"), [(n, c) for n in range(1, 8) for c in range(n + 1)])
@@ -20,10 +36,6 @@ def test_pass_at_k_of_many_samples_is_a_share() -> None:
     assert values[0] == pytest.approx(1 / 256)
     assert values[-1] == 1
     assert values == sorted(values)
-
-
-def test_mean_pass_at_k_is_over_problems() -> None:
-    assert mean_pass_at_k(2, [0, 1, 2, 2]) == pytest.approx([62.5, 75])
 
 
 def test_every_column_is_a_share_of_all_problems() -> None:
@@ -61,6 +73,69 @@ def test_refused(outcomes: list[Outcome]) -> None:
         mode_metrics(outcomes)
 
 
+OUTCOMES = st.lists(st.builds(Outcome, st.booleans(), st.booleans(), st.booleans()), min_size=1, max_size=40)
+
+
+@given(OUTCOMES)
+def test_figures_are_shares_and_a_joint_one_lies_between(outcomes: list[Outcome]) -> None:
+    metrics = {name: float(value) for name, value in mode_metrics(outcomes).items() if value is not None}
+    assert all(0 <= metrics[name] <= 100 for name in metrics if name != "num_entries")
+    graders = (metrics["symbolic_correct"], metrics["judge_correct"])
+    assert metrics["both_correct"] <= min(graders)
+    assert max(graders) <= metrics["any_correct"]
+    assert metrics["both_correct"] + metrics["any_correct"] == pytest.approx(sum(graders)), "each problem counts once"
+    for grader in ("symbolic_correct", "judge_correct"):
+        assert metrics[f"{grader}_low"] <= metrics[grader] <= metrics[f"{grader}_high"]
+
+
+RIGHT = np.array([[1, 1, 1, 0], [1, 0, 0, 0], [0, 0, 0, 0]], dtype=bool)
+UNANSWERED = np.array([[0, 0, 0, 0], [0, 1, 0, 0], [1, 1, 1, 1]], dtype=bool)
+
+
+def test_a_mean_over_samples_has_their_spread() -> None:
+    metrics = mean_metrics(RIGHT, UNANSWERED, seed=0)
+    accuracies = [100 * sum(column) / 3 for column in RIGHT.T.tolist()]
+    assert metrics["num_entries"] == 3
+    assert metrics["symbolic_correct"] == pytest.approx(mean(accuracies)) == pytest.approx(100 / 3)
+    assert metrics["no_answer"] == pytest.approx(500 / 12)
+    assert metrics["symbolic_correct_std_dev"] == pytest.approx(stdev(accuracies))
+    assert metrics["symbolic_correct_std_err"] == pytest.approx(stdev(accuracies) / 2)
+    assert headline(metrics) == "symbolic_correct"
+
+
+def test_a_mean_over_samples_is_not_joined_with_another_grader() -> None:
+    metrics = mean_metrics(RIGHT, UNANSWERED, seed=0)
+    joint = ("judge_correct", "both_correct", "any_correct", "judge_correct_low", "judge_correct_high")
+    assert [metrics[name] for name in joint] == [None] * 5
+    assert set(mode_metrics([Outcome(True, False)])) < set(metrics)
+    assert set(COLUMNS) < set(metrics)
+
+
+def test_the_interval_of_a_mean_over_samples_knows_that_samples_of_a_problem_are_alike() -> None:
+    """Ten problems of which each sample says the same: 100 samples are worth ten of them, not a hundred."""
+    right = np.repeat(np.array([[True]] * 5 + [[False]] * 5), 10, axis=1)
+    metrics = mean_metrics(right, ~right, seed=0)
+    width = float(metrics["symbolic_correct_high"] or 0) - float(metrics["symbolic_correct_low"] or 0)
+    assert width == pytest.approx(2 * 1.96 * 100 * (0.25 / 10) ** 0.5, rel=0.1)
+    assert metrics["symbolic_correct_std_dev"] == 0
+
+
+def test_one_sample_has_no_spread() -> None:
+    metrics = mean_metrics(RIGHT[:, :1], UNANSWERED[:, :1], seed=0)
+    assert metrics["symbolic_correct_std_dev"] is metrics["symbolic_correct_std_err"] is None
+
+
+@pytest.mark.parametrize("verdict", ["incorrect", "no_answer", "truncated", "unparsed", "timeout"])
+def test_only_correct_is_right(verdict: str) -> None:
+    assert is_right({"id": "a", "verdict": "correct"}, Path("answers.jsonl"))
+    assert not is_right({"id": "a", "verdict": verdict}, Path("answers.jsonl"))
+
+
+def test_an_answer_that_was_held_against_nothing_is_refused() -> None:
+    with pytest.raises(RecordError, match=r"answers\.jsonl: 'a' has no expected answer"):
+        is_right({"id": "a", "verdict": "ungraded"}, Path("answers.jsonl"))
+
+
 @pytest.mark.parametrize(
     ("successes", "trials", "low", "high"),
     [
@@ -72,6 +147,12 @@ def test_refused(outcomes: list[Outcome]) -> None:
 )
 def test_wilson_interval(successes: int, trials: int, low: float, high: float) -> None:
     assert wilson_interval(successes, trials) == pytest.approx((low, high), abs=0.005)
+
+
+@given(st.integers(1, 400).flatmap(lambda trials: st.tuples(st.integers(0, trials), st.just(trials))))
+def test_wilson_interval_is_that_of_scipy(case: tuple[int, int]) -> None:
+    expected = binomtest(*case).proportion_ci(method="wilson")
+    assert wilson_interval(*case) == pytest.approx((100 * expected.low, 100 * expected.high), abs=1e-9)
 
 
 def test_the_table_is_laid_out_as_the_source_prints_it() -> None:
@@ -102,7 +183,11 @@ greedy          | 4428        | 18.97            | 22.22         | 18.11        
 
 
 def test_the_table_shows_a_dash_where_nothing_was_judged() -> None:
-    table = format_table("math", {"majority@256": mode_metrics([Outcome(symbolic=True, no_answer=False)])})
-    assert table.splitlines()[2] == (
-        "majority@256    | 1           | 100.00           | -             | -            | -           | 0.00"
-    )
+    modes = {
+        "majority@256": mode_metrics([Outcome(symbolic=True, no_answer=False)]),
+        "pass@1[4]": mean_metrics(RIGHT, UNANSWERED, seed=0),
+    }
+    assert format_table("math", modes).splitlines()[2:] == [
+        "majority@256    | 1           | 100.00           | -             | -            | -           | 0.00",
+        "pass@1[4]       | 3           | 33.33            | -             | -            | -           | 41.67",
+    ]

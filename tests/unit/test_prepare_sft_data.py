@@ -107,6 +107,8 @@ def test_a_problem_without_a_known_answer_takes_the_majority(tmp_path: Path, pre
             (generation("b", "It is \\boxed{5}", 1), answer("b", "ungraded", "5", 1)),
             (generation("a", "It is \\boxed{7}", 2), answer("a", "ungraded", "7", 2)),
             (generation("b", "It is unknown.", 2), answer("b", "no_answer", None, 2)),
+            (generation("a", "It is \\boxed{\\frac}", 3), answer("a", "ungraded", "\\frac", 3)),
+            (generation("b", "It is \\boxed{\\frac}", 3), answer("b", "ungraded", "\\frac", 3)),
         ],
         majority=[{"id": "a", "expected_answer": "2", "majority_votes": 2, "total_votes": 3}],
     )
@@ -115,7 +117,25 @@ def test_a_problem_without_a_known_answer_takes_the_majority(tmp_path: Path, pre
         ("It is \\boxed{2.0}<|end|>", "2"),
         ("It is \\boxed{2}<|end|>", "2"),
     ]
-    assert (counts["wrong"], counts["no_majority"], counts["no_answer"]) == (1, 2, 1)
+    assert (counts["wrong"], counts["no_majority"], counts["no_answer"], counts["unparsed"]) == (1, 3, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("extra", "wrong"), [((), 0), (("--convention", "percent=unit"), 1)], ids=["as by default", "a percent is a unit"]
+)
+def test_answers_are_held_against_a_majority_under_the_conventions_that_are_named(
+    tmp_path: Path, prepare: Prepare, extra: tuple[str, ...], wrong: int
+) -> None:
+    folder = write_folder(
+        tmp_path / "new",
+        [
+            (generation("a", "It is \\boxed{0.5}"), answer("a", "ungraded", "0.5")),
+            (generation("a", "It is \\boxed{50\\%}", 1), answer("a", "ungraded", "50\\%", 1)),
+        ],
+        majority=[{"id": "a", "expected_answer": "1/2", "majority_votes": 2, "total_votes": 2}],
+    )
+    rows, counts = prepare(folder, extra=extra)
+    assert (len(rows), counts["wrong"]) == (2 - wrong, wrong)
 
 
 ONE_OF_EACH = {
@@ -126,6 +146,8 @@ ONE_OF_EACH = {
     "no_answer": (generation("b", "It is two.", expected_answer="2"), answer("b", "no_answer", None)),
     "no_majority": (generation("c"), answer("c", "ungraded")),
     "wrong": (generation("d", "It is \\boxed{3}", expected_answer="2"), answer("d", "incorrect", "3")),
+    "unparsed": (generation("k", "It is \\boxed{\\frac}", expected_answer="2"), answer("k", "unparsed", "\\frac")),
+    "timeout": (generation("l", "It is \\boxed{9^9}", expected_answer="2"), answer("l", "timeout", "9^9")),
     "multi_boxed": (generation("e", "\\boxed{1}, \\boxed{2}", expected_answer="2"), answer("e", "correct")),
     "contaminated": (generation("known", expected_answer="2"), answer("known", "correct")),
     "cut_end": (
@@ -168,7 +190,7 @@ def test_the_funnel_adds_up_with_every_reason_in_it(tmp_path: Path, prepare: Pre
     funnel = counts["funnel"]
     assert isinstance(funnel, list)
     assert [(step["filter"], step["reason"]) for step in funnel] == list(FILTERS)
-    assert [step["kept"] for step in funnel] == list(range(13, 1, -1))
+    assert [step["kept"] for step in funnel] == list(range(15, 1, -1))
 
 
 def test_filters_that_are_off_drop_nothing(tmp_path: Path, prepare: Prepare) -> None:

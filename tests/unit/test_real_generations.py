@@ -61,9 +61,10 @@ def folder(source: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture(scope="module")
 def scores(source: list[dict[str, Any]]) -> list[list[bool]]:
-    """The other grader's scores, but for one gold that it cannot read: `10{,}000` (problem 72, sample 7)."""
+    """The other grader's scores, but for golds that it cannot read: `4:30p..` (3), `10{,}000` (72, sample 7)."""
     scores = [list(row["score"]) for row in source]
     scores[72][7] = True
+    scores[3] = [True] * SAMPLES
     return scores
 
 

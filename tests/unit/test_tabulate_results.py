@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 import tabulate_results
+from openmath.curves import COLUMNS, write_curves
 from openmath.metrics import Outcome, mode_metrics
-from openmath.results_table import read_published
+from openmath.records import RecordError
+from openmath.results_table import read_published, table_row
 
 HEADER = "model\tbenchmark\tevaluation_mode\tmetric\tvalue\tsource\n"
 
@@ -15,8 +17,19 @@ HEADER = "model\tbenchmark\tevaluation_mode\tmetric\tvalue\tsource\n"
 def write_metrics(path: Path, model: str, benchmark: str, judged: bool) -> Path:
     outcomes = [Outcome(right, not right, right if judged else None) for right in (True, True, False)]
     modes = {"greedy": mode_metrics(outcomes)}
+    path.parent.mkdir()
     path.write_text(json.dumps({benchmark: modes, "facts": {"model": model, "benchmark": benchmark}}))
+    sampled = {name: [float(len(name)), 50.0] for name in COLUMNS[1:]}
+    write_curves(path.with_name("curves.tsv"), sampled if model == "big" else None)
     return path
+
+
+def tabulate(folder: Path, files: list[Path], curves: list[Path]) -> None:
+    tabulate_results.main([
+        *("--metrics", *map(str, files), "--published", str(folder / "published.tsv")),
+        *("--curves", *map(str, curves), "--curve-table", str(folder / "curves.tsv")),
+        *("--table", str(folder / "table.tsv"), "--text", str(folder / "table.txt")),
+    ])  # fmt: skip
 
 
 def test_rows_stand_as_given_beside_the_published_figures(tmp_path: Path) -> None:
@@ -26,14 +39,11 @@ def test_rows_stand_as_given_beside_the_published_figures(tmp_path: Path) -> Non
         + "small\tmath\tgreedy\tjudge_correct\t50.0\tpaper\n"
     )
     files = [
-        write_metrics(tmp_path / "1.json", "small", "math", judged=False),
-        write_metrics(tmp_path / "2.json", "big", "math", judged=True),
-        write_metrics(tmp_path / "3.json", "big", "amc23", judged=True),
+        write_metrics(tmp_path / "1/metrics.json", "small", "math", judged=False),
+        write_metrics(tmp_path / "2/metrics.json", "big", "math", judged=True),
+        write_metrics(tmp_path / "3/metrics.json", "big", "amc23", judged=True),
     ]
-    tabulate_results.main([
-        *("--metrics", *map(str, files), "--published", str(tmp_path / "published.tsv")),
-        *("--table", str(tmp_path / "table.tsv"), "--text", str(tmp_path / "table.txt")),
-    ])  # fmt: skip
+    tabulate(tmp_path, files, [path.with_name("curves.tsv") for path in files])
     lines = [line.split("\t") for line in (tmp_path / "table.tsv").read_text().splitlines()]
     assert lines == [
         ["model", "benchmark", "evaluation_mode", "num_entries", "symbolic_correct", "judge_correct", "both_correct",
@@ -47,6 +57,35 @@ def test_rows_stand_as_given_beside_the_published_figures(tmp_path: Path) -> Non
     assert text.startswith("small\n\n\n----")
     assert text.count(" math ") == 2
     assert text.index("\nbig\n") < text.index(" amc23 ")
+    assert [line.split("\t") for line in (tmp_path / "curves.tsv").read_text().splitlines()] == [
+        ["model", "benchmark", *COLUMNS],
+        ["big", "math", "1", *(f"{len(name)}.0000" for name in COLUMNS[1:])],
+        ["big", "math", "2", *["50.0000"] * 7],
+        ["big", "amc23", "1", *(f"{len(name)}.0000" for name in COLUMNS[1:])],
+        ["big", "amc23", "2", *["50.0000"] * 7],
+    ]
+
+
+def test_curves_that_do_not_go_with_the_metrics_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "published.tsv").write_text(HEADER)
+    files = [write_metrics(tmp_path / f"{name}/metrics.json", "big", name, judged=True) for name in ("math", "amc23")]
+    curves = [path.with_name("curves.tsv") for path in files]
+    with pytest.raises(SystemExit):
+        tabulate(tmp_path, files, curves[::-1])
+    curves[1].write_text("k\tpass_at_k\n")
+    with pytest.raises(RecordError, match=r"amc23/curves\.tsv, line 1: the columns are"):
+        tabulate(tmp_path, files, curves)
+
+
+def test_the_mean_over_samples_is_held_against_a_published_pass_at_1() -> None:
+    metrics = {**mode_metrics([Outcome(True, False), Outcome(False, False)])}
+    published = {
+        ("m", "aime24", "pass@1", "symbolic_correct"): 61.6,
+        ("m", "aime24", "pass@8", "symbolic_correct"): 80.0,
+    }
+    assert table_row("m", "aime24", "pass@1[8]", metrics, published)["published"] == 61.6
+    assert table_row("m", "aime24", "pass@8", metrics, published)["published"] == 80
+    assert table_row("m", "aime24", "greedy", metrics, published)["published"] is None
 
 
 def test_the_published_figures_can_be_read(root: Path) -> None:

@@ -228,6 +228,26 @@ PARTS: dict[str, dict[str, int]] = {
         "compute_metrics": 1,
     },
 }
+GRADED = {name: PARTS["results/evaluation/openmath2-llama3.1-8b-released/math-500/metrics.json"][name] for name in (
+    "fetch_original", "prepare_dataset", "fetch_model", "fetch_nemo_skills", "convert_hf_to_trtllm", "evaluate_greedy",
+    "grade_evaluation",
+)}  # fmt: skip
+PARTS |= {
+    "results/evaluation/openmath2-llama3.1-8b-released/math-500/audit.tsv": {
+        **GRADED,
+        "fetch_original": 1,
+        "audit_grading": 1,
+    },
+    "results/comparisons/openmath2-llama3.1-8b-released-vs-llama3.1-8b-instruct/math-500.json": {
+        **GRADED,
+        "fetch_original": 1,
+        "fetch_model": 2,
+        "convert_hf_to_trtllm": 2,
+        "evaluate_greedy": 2,
+        "grade_evaluation": 2,
+        "compare_models": 1,
+    },
+}
 EVALUATION = "results/evaluation/openmath2-llama3.1-8b/math"
 LATER = [
     "resources/models/llama3.1-8b/nemo/manifest.json",
@@ -259,3 +279,27 @@ def test_what_stands_behind_the_whole_synthesis_is_asked_for_by_its_path_too(roo
     assert (jobs["pack_sequences"], jobs["prepare_sft_data"], jobs["train_leg"]) == (1, 2, 1)
     assert (jobs["evaluate_samples"], jobs["compute_metrics"]) == (256, 1)
     assert "tabulate_results" not in jobs
+
+
+GRADING = "grading={extraction: regex, regex: '- (.*)', conventions: {percent: unit, intervals: 'no'}}"
+CONVENTIONS = "--convention intervals=no --convention percent=unit"
+STEPS = {
+    "grade_answers": f"--extraction regex '--regex=- (.*)' {CONVENTIONS} ",
+    "vote_answers": f"{CONVENTIONS} ",
+    "prepare_sft_data": f"{CONVENTIONS} ",
+    "compute_metrics": f"{CONVENTIONS} ",
+}
+
+
+def test_every_step_that_compares_answers_is_told_how(root: Path, tmp_path: Path) -> None:
+    elsewhere = f"pathvars={{results: {tmp_path}, resources: {tmp_path}}}"
+    demo = ("--cores", "2", "--configfile", "config/demo.yaml", "--printshellcmds", "--config", elsewhere)
+    plain, changed = (plan(*demo, *more, root=root).output for more in ((), (GRADING,)))
+    for step, options in STEPS.items():
+        commands = [line for line in changed.splitlines() if f"python scripts/{step}.py" in line]
+        assert len(commands) == plain.count(f"python scripts/{step}.py") > 0
+        assert [command for command in commands if options not in command] == []
+    assert plain.count("--extraction boxed") == plain.count("python scripts/grade_answers.py")
+    assert "--convention" not in plain
+    assert changed.count(CONVENTIONS) == sum(changed.count(f"python scripts/{step}.py") for step in STEPS)
+    assert changed.count("--workers 2") == changed.count("python scripts/grade_answers.py")

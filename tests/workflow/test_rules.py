@@ -2,6 +2,7 @@
 
 import fcntl
 import re
+import sys
 import tomllib
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 import yaml
 from planning import snakemake
 from snakemake.api import ConfigSettings, ResourceSettings, SnakemakeApi, StorageSettings, WorkflowSettings
+
+from openmath.dependencies import imported_modules
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +69,20 @@ def test_an_environment_has_the_pins_of_the_package(env: str, extras: list[str],
     pins = project["dependencies"] + [pin for extra in extras for pin in project["optional-dependencies"][extra]]
     (pip,) = [item["pip"] for item in yaml.safe_load((root / f"envs/{env}.yaml").read_text())["dependencies"][2:]]
     assert sorted(pip) == sorted(pins)
+
+
+def test_the_environment_of_the_audit_has_pins_of_the_package(root: Path) -> None:
+    """Not the whole core: Math-Verify, and what our own grader imports."""
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    (pip,) = [item["pip"] for item in yaml.safe_load((root / "envs/audit.yaml").read_text())["dependencies"][2:]]
+    assert set(project["optional-dependencies"]["audit"]) < set(pip)
+    assert set(pip) - set(project["optional-dependencies"]["audit"]) <= set(project["dependencies"])
+    files = [Path(file).read_text("utf-8") for file in imported_modules(root / "scripts/audit_grading.py")]
+    roots = {
+        name.partition(".")[0] for text in files for name in re.findall(r"^ *(?:import|from) ([\w.]+)", text, re.M)
+    }
+    foreign = {name for name in roots - sys.stdlib_module_names if name != "openmath"}
+    assert {re.split(r"[\[=]", pin)[0].replace("-", "_") for pin in pip} == foreign
 
 
 def test_two_runs_do_not_write_to_the_same_results(root: Path, tmp_path: Path) -> None:

@@ -1,0 +1,56 @@
+"""Values of number tokens: grouping commas, decimals, repeating decimals, scientific notation. All are exact."""
+
+import re
+from fractions import Fraction
+
+from openmath.answers.lexer import UnreadableError
+from openmath.answers.trees import Number
+
+MAX_POWER = 5000
+
+
+def number(text: str) -> Number:
+    """The exact value of a number token: grouping commas, decimals, repeating decimals, scientific notation.
+
+    >>> number("1,234").value, number("0.1|6").value, number("1.5e-3").value
+    (1234, Fraction(1, 6), Fraction(3, 2000))
+
+    Raises:
+        UnreadableError: dots behind digits that do not repeat.
+    """
+    if text.isdigit():
+        return Number(int(text))
+    text = text.replace(",", "")
+    if "|" in text:
+        plain, period = text.split("|")
+        return Number(_repeating(plain, period))
+    mantissa, _, exponent = text.partition("e")
+    value = Fraction(mantissa.rstrip(".") if mantissa.endswith(".") else mantissa)
+    digits = len(re.sub(r"^[0.]+", "", mantissa).replace(".", "")) if "." in mantissa else 0
+    if exponent:
+        power = int(exponent)
+        if abs(power) > MAX_POWER:
+            raise UnreadableError
+        value *= Fraction(10) ** power
+    return Number(value.numerator if value.denominator == 1 else value, digits)
+
+
+def _repeating(plain: str, period: str) -> int | Fraction:
+    whole, decimals = plain.split(".")
+    if period == "...":
+        for length in range(1, len(decimals) // 2 + 1):
+            block = decimals[-length:]
+            repeats = len(decimals) // length
+            needed = 3 if length == 1 else 2
+            count = 1
+            while count < repeats and decimals[-length * (count + 1) : -length * count] == block:
+                count += 1
+            if count >= needed:
+                head = decimals[: len(decimals) - length * count]
+                decimals, period = head, block
+                break
+        else:
+            raise UnreadableError
+    scale = 10 ** len(decimals)
+    value = Fraction(int(whole + decimals or "0"), scale) + Fraction(int(period), scale * (10 ** len(period) - 1))
+    return value.numerator if value.denominator == 1 else value

@@ -1,0 +1,192 @@
+"""Equations and inequalities: up to factors and sides, and as a name with its value."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+
+from openmath.answers.exact import form_of, proportional, ratio_sign
+from openmath.answers.names import is_name, is_named_expression, name_words
+from openmath.answers.numeric import UnsupportedError, equal_at_points
+from openmath.answers.symbolic import needs_sympy
+from openmath.answers.trees import (
+    EXPRESSIONS,
+    Items,
+    Node,
+    Raw,
+    Relation,
+    Symbol,
+    add,
+    multiply,
+    negate,
+    substitute,
+    variables,
+)  # fmt: skip
+from openmath.answers.values import ValueComparison
+
+_ORDERS = ("<", "<=", ">", ">=", "!=")
+_FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "!=": "!=", "=": "="}
+
+
+class RelationComparison(ValueComparison):
+    """The comparison of relations, and of a relation with the value that it gives to a name."""
+
+    @abstractmethod
+    def _unordered(self, ones: Sequence[Node], others: Sequence[Node]) -> bool:
+        """Whether each item has a partner of its own."""
+
+    def _relations(self, one: Relation, other: Relation) -> bool:
+        if one.ops[0] in _ORDERS or other.ops[0] in _ORDERS:
+            return self._inequalities(one, other)
+        if len(one.sides) == len(other.sides) == 2 and one.ops == other.ops == ("=",) and self._equations(one, other):
+            return True
+        for chain, pair in ((one, other), (other, one)):
+            if (
+                len(chain.sides) > 2
+                and isinstance(pair.sides[0], Items)
+                and len(chain.sides) == len(pair.sides[0].items) + 1
+            ):
+                equations = tuple(Relation((name, chain.sides[-1]), ("=",)) for name in chain.sides[:-1])
+                return self._system(pair.sides[0], pair.sides[1], Items("", "", equations))
+        left, right = self._named(one), self._named(other)
+        for name, value in left:
+            for other_name, other_value in right:
+                if self._same_name(name, other_name) and self.same(value, other_value):
+                    return True
+        return False
+
+    def _equations(self, one: Relation, other: Relation) -> bool:
+        """Two equations: equal sides, or differences of sides that are proportional."""
+        if not all(isinstance(side, EXPRESSIONS) for side in (*one.sides, *other.sides)):
+            pairs = ((0, 1), (1, 0))
+            return any(
+                self.same(one.sides[0], other.sides[a]) and self.same(one.sides[1], other.sides[b]) for a, b in pairs
+            )
+        left, right = (add(tree.sides[0], negate(tree.sides[1])) for tree in (one, other))
+        return self._proportional(left, right) is not None
+
+    def _proportional(self, left: Node, right: Node) -> int | None:
+        """The sign of the constant factor between two expressions (0: unknown); None if there is no such factor."""
+        forms = form_of(left), form_of(right)
+        if forms[0] is not None and forms[1] is not None:
+            self.used("exact")
+            if not forms[0].above or not forms[1].above:
+                return None
+            found = proportional(forms[0], forms[1])
+            if found:
+                return ratio_sign(forms[0], forms[1])
+            if found is False:
+                return None
+        return self._proportional_at_points(left, right)
+
+    def _proportional_at_points(self, left: Node, right: Node) -> int | None:
+        if needs_sympy(left) or needs_sympy(right):
+            return None
+        names = variables(left) | variables(right)
+        if not names:
+            return None
+        shift: dict[str, Node] = {name: Symbol(f"{name} shifted") for name in names}
+        try:
+            self.used("points")
+            crossed = multiply(left, substitute(right, shift)), multiply(right, substitute(left, shift))
+            return 0 if equal_at_points(*crossed) else None
+        except UnsupportedError:
+            return None
+
+    def _inequalities(self, one: Relation, other: Relation) -> bool:
+        ones, others = _steps(one), _steps(other)
+        if len(ones) != len(others):
+            return False
+        rest = list(others)
+        for step in ones:
+            match = next((candidate for candidate in rest if self._same_inequality(step, candidate)), None)
+            if match is None:
+                return False
+            rest.remove(match)
+        return True
+
+    def _same_inequality(self, one: tuple[Node, str], other: tuple[Node, str]) -> bool:
+        if not isinstance(one[0], EXPRESSIONS) or not isinstance(other[0], EXPRESSIONS):
+            return False
+        sign = self._proportional(one[0], other[0])
+        if sign is None:
+            return False
+        if sign == 0:
+            return one[1] == other[1] and (one[1] == "!=" or self.expressions(one[0], other[0]))
+        return one[1] == (other[1] if sign > 0 else _FLIPPED[other[1]])
+
+    def _named(self, tree: Relation) -> list[tuple[Node | None, Node]]:
+        """The (name, value) pairs that an equation may be read as; the name is None for a chain of equal values."""
+        sides, ops = list(tree.sides), list(tree.ops)
+        if "approx" in ops:
+            cut = ops.index("approx")
+            if cut == 0 and is_name(sides[0]):
+                return [(sides[0], sides[1])]
+            sides, ops = sides[: cut + 1], ops[:cut]
+            if len(sides) == 1:
+                return [(None, sides[0])]
+        if ops == ["in"]:
+            return [(sides[0], sides[1])]
+        if any(op != "=" for op in ops):
+            return []
+        pairs: list[tuple[Node | None, Node]] = []
+        if is_name(sides[0]) or (
+            len(sides) == 2 and not isinstance(sides[1], EXPRESSIONS) and not isinstance(sides[0], Items)
+        ):
+            pairs.append((sides[0], sides[-1]))
+            if len(sides) > 2 and all(is_name(side) for side in sides[1:-1]):
+                pairs.extend((side, sides[-1]) for side in sides[1:-1])
+        elif is_name(sides[-1]) and len(sides) == 2:
+            pairs.append((sides[-1], sides[0]))
+        elif self._is_chain(sides):
+            pairs.append((None, sides[0]))
+        elif len(sides) == 2:
+            for name, value in (sides, sides[::-1]):
+                if is_named_expression(name, value):
+                    pairs.append((name, value))
+        elif is_named_expression(sides[0], sides[-1]):
+            pairs.append((sides[0], sides[-1]))
+        return pairs
+
+    def _is_chain(self, sides: list[Node]) -> bool:
+        """Whether all sides are constants of one value, or one expression in several forms."""
+        if not all(isinstance(side, EXPRESSIONS) for side in sides):
+            return all(self.same(sides[0], side) for side in sides[1:]) and not isinstance(sides[0], Symbol)
+        return all(self.expressions(sides[0], side) for side in sides[1:])
+
+    def _same_name(self, one: Node | None, other: Node | None) -> bool:
+        return one is None or other is None or one == other or name_words(one) == name_words(other)
+
+    def _value_for_relation(self, one: Relation, other: Node) -> bool:
+        if isinstance(other, Items) and any(isinstance(item, Relation) and item.ops == ("=",) for item in other.items):
+            return self._assignments(one, other)
+        for name, value in self._named(one):
+            if name is not None and self.conventions.names == "required":
+                continue
+            if self.same(value, other):
+                return True
+        return False
+
+    def _assignments(self, one: Relation, other: Items) -> bool:
+        """``(x, y) = (3, 4)`` or ``x = y = 2`` for a list of equations; ``x = 1, 2`` for one that repeats the name."""
+        if one.ops == ("=",) * (len(one.sides) - 1) and len(one.sides) > 2 and all(map(is_name, one.sides[:-1])):
+            equations = tuple(Relation((name, one.sides[-1]), ("=",)) for name in one.sides[:-1])
+            return self._unordered(equations, other.items)
+        return any(
+            isinstance(name, Items) and self._system(name, value, other) for name, value in self._named(one)
+        )  # fmt: skip
+
+    def _system(self, names: Items, values: Node, other: Items) -> bool:
+        """``(x, y) = (3, 4)`` for ``x = 3, y = 4``."""
+        if not isinstance(values, Items) or len(values.items) != len(names.items):
+            return False
+        equations = tuple(Relation(pair, ("=",)) for pair in zip(names.items, values.items, strict=True))
+        return all(isinstance(item, Relation) for item in other.items) and self._unordered(equations, other.items)
+
+
+def _steps(tree: Relation) -> list[tuple[Node, str]]:
+    steps: list[tuple[Node, str]] = []
+    for left, op, right in zip(tree.sides, tree.ops, tree.sides[1:], strict=False):
+        if isinstance(left, EXPRESSIONS) and isinstance(right, EXPRESSIONS):
+            steps.append((add(left, negate(right)), op))
+        else:
+            steps.append((Raw(""), op))
+    return steps
