@@ -4,7 +4,7 @@ r"""Whether the tests would notice: disable each rule of grading, voting and met
 
 A mutant is the code with one condition (of ``if``, ``elif``, ``while``, a conditional expression, a filter of a
 comprehension) or one returned truth value taken for false. With ``--more`` also: taken for true; one operand of an
-``and`` or ``or`` left out; one entry of a table of the module left out (a set, a dictionary, a list or a text of words).
+``and`` or ``or`` left out; one entry of a table of the module left out (a set, a dictionary, a list, a text of words).
 
     if self.kind == "frac":           if (self.kind == "frac") and False:
     if "," in text and is_list:       if "," in text and True:
@@ -29,10 +29,12 @@ import ast
 import contextlib
 import csv
 import functools
+import gc
 import importlib
 import json
 import os
 import re
+import resource
 import signal
 import sys
 import tempfile
@@ -63,9 +65,10 @@ MODULES: dict[str, tuple[str, ...]] = {
 }
 # (module, function, condition) of guards whose only effect is time or memory on input that no test can afford, and why.
 EXCLUDED: dict[tuple[str, str, str], str] = {}
-# Tests that only read the labelled pairs again.
-REPEATED = "TestLabelledPairs"
-ROW_SECONDS, TEST_SECONDS = 40, 90
+# Tests that read the labelled pairs once more, or measure.
+REPEATED = ("TestLabelledPairs", "test_memory_stays_small")
+# CPU seconds of a pair and of a test, wall seconds of a mutant, and memory beyond what it begins with.
+PAIR_SECONDS, TEST_SECONDS, MUTANT_SECONDS, MUTANT_BYTES = 2, 10, 100, 1 << 30
 
 SWITCH = '''
 """The switch of the mutants, and what is recorded where none is on."""
@@ -180,14 +183,14 @@ class Mutator(ast.NodeTransformer):
             node.test = self.mutate(node.test, kind, original)
         return node
 
-    def visit_If(self, node: ast.If) -> Any:  # noqa: N802
+    def visit_If(self, node: ast.If) -> Any:
         main = isinstance(node.test, ast.Compare) and ast.unparse(node.test.left) == "__name__"
         return node if main else self._condition(node, "if")
 
-    def visit_IfExp(self, node: ast.IfExp) -> Any:  # noqa: N802
+    def visit_IfExp(self, node: ast.IfExp) -> Any:
         return self._condition(node, "if")
 
-    def visit_While(self, node: ast.While) -> Any:  # noqa: N802
+    def visit_While(self, node: ast.While) -> Any:
         return self._condition(node, "while")
 
     def visit_comprehension(self, node: ast.comprehension) -> Any:
@@ -196,14 +199,14 @@ class Mutator(ast.NodeTransformer):
         node.ifs = [self.mutate(new, "filter", old) for new, old in zip(node.ifs, originals, strict=True)]
         return node
 
-    def visit_Return(self, node: ast.Return) -> Any:  # noqa: N802
+    def visit_Return(self, node: ast.Return) -> Any:
         original = node.value
         self.generic_visit(node)
         if node.value is not None and original is not None and _is_truth(original):
             node.value = self.mutate(node.value, "return", original)
         return node
 
-    def visit_BoolOp(self, node: ast.BoolOp) -> Any:  # noqa: N802
+    def visit_BoolOp(self, node: ast.BoolOp) -> Any:
         originals = list(node.values)
         self.generic_visit(node)
         kind = "and" if isinstance(node.op, ast.And) else "or"
@@ -215,7 +218,7 @@ class Mutator(ast.NodeTransformer):
 
     # Tables
 
-    def visit_Dict(self, node: ast.Dict) -> Any:  # noqa: N802
+    def visit_Dict(self, node: ast.Dict) -> Any:
         pairs = list(zip(node.keys, node.values, strict=True))
         if not self.path:
             pairs = [
@@ -237,9 +240,16 @@ class Mutator(ast.NodeTransformer):
         node.elts = [item if isinstance(item, ast.Tuple) else self.visit(item) for item in node.elts]
         return node
 
-    visit_Set = visit_List = visit_Tuple = _elements  # noqa: N815
+    def visit_Set(self, node: ast.Set) -> Any:
+        return self._elements(node)
 
-    def visit_Call(self, node: ast.Call) -> Any:  # noqa: N802
+    def visit_List(self, node: ast.List) -> Any:
+        return self._elements(node)
+
+    def visit_Tuple(self, node: ast.Tuple) -> Any:
+        return self._elements(node)
+
+    def visit_Call(self, node: ast.Call) -> Any:
         function = ast.unparse(node.func)
         texts = [arg for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
         if not self.path and function in ("str.maketrans", "dict.fromkeys") and texts:
@@ -260,7 +270,11 @@ class Mutator(ast.NodeTransformer):
         node.value = self.visit(value)
         return node
 
-    visit_Assign = visit_AnnAssign = _assignment  # noqa: N815
+    def visit_Assign(self, node: ast.Assign) -> Any:
+        return self._assignment(node)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
+        return self._assignment(node)
 
     def _words(self, text: ast.Constant) -> None:
         for match in list(re.finditer(r"[^\s;]+", str(text.value))):
@@ -269,17 +283,13 @@ class Mutator(ast.NodeTransformer):
 
     # Functions
 
-    def _function(self, node: Any) -> Any:
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> Any:
         self.path.append(node.name)
-        compiled = node.name in self.compiled
-        if not compiled or self.chosen is not None or True:
-            node.body = [self.visit(statement) for statement in node.body]
+        node.body = [self.visit(statement) for statement in node.body]
         self.path.pop()
         return node
 
-    visit_FunctionDef = _function  # noqa: N815
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> Any:  # noqa: N802
+    def visit_ClassDef(self, node: ast.ClassDef) -> Any:
         functions = [part for part in node.body if isinstance(part, ast.FunctionDef)]
         self.path.append(node.name)
         for function in functions:
@@ -292,17 +302,18 @@ def _is_truth(node: ast.expr) -> bool:
     if isinstance(node, ast.Call):
         name = ast.unparse(node.func)
         return name in ("any", "all", "isinstance", "bool") or name.endswith((".startswith", ".endswith"))
-    return isinstance(node, (ast.Compare, ast.BoolOp)) or (isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not))
+    negated = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not)
+    return negated or isinstance(node, (ast.Compare, ast.BoolOp))
 
 
-def path_of(module: str) -> Path:
+def file_of(module: str) -> str:
+    """The path of a module under scripts/."""
     path = SOURCES.joinpath(*module.split("."))
-    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return str((path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).relative_to(SOURCES.parent))
 
 
-def with_switches(module: str, first: int, chosen: Mutant | None = None) -> tuple[str, list[Site]]:
+def with_switches(module: str, source: str, first: int, chosen: Mutant | None = None) -> tuple[str, list[Site]]:
     """The source of a module with all its switches, or with one mutant written out; and its sites."""
-    source = path_of(module).read_text("utf-8")
     mutator = Mutator(module, source, first, chosen)
     tree = ast.fix_missing_locations(mutator.visit(ast.parse(source)))
     if chosen is None:
@@ -314,36 +325,42 @@ def with_switches(module: str, first: int, chosen: Mutant | None = None) -> tupl
 
 
 class Overlay:
-    """Folders that stand for scripts/: links to its files, and files with switches or with a mutant."""
+    """Folders that stand for scripts/: its modules as they were at first, with switches or with a mutant."""
 
     def __init__(self, folder: Path, modules: Iterable[str]) -> None:
         self.folder = folder
+        self.sources = {
+            str(path.relative_to(SOURCES.parent)): path.read_text("utf-8") for path in sorted(SOURCES.rglob("*.py"))
+        }
         self.sites: list[Site] = []
         self.first: dict[str, int] = {}
         changed = {}
         for module in modules:
             self.first[module] = len(self.sites)
-            source, sites = with_switches(module, len(self.sites))
+            changed[file_of(module)], sites = with_switches(module, self.sources[file_of(module)], len(self.sites))
             self.sites += sites
-            changed[path_of(module)] = source
-        self.switched = self._make("switched", changed)
+        self._write("plain", self.sources)
+        self.switched = self._linked("switched", changed)
 
     def mutated(self, mutant: Mutant) -> Path:
         """A folder with one mutant written out."""
         module = self.sites[mutant.site].module
-        source, _ = with_switches(module, self.first[module], mutant)
-        return self._make(f"mutant-{mutant.site}-{mutant.forced}", {path_of(module): source})
+        source, _ = with_switches(module, self.sources[file_of(module)], self.first[module], mutant)
+        return self._linked(f"mutant-{mutant.site}-{mutant.forced}", {file_of(module): source})
 
-    def _make(self, name: str, changed: dict[Path, str]) -> Path:
-        folder = self.folder / name
-        for path in sorted(SOURCES.rglob("*.py")):
-            copy = folder / path.relative_to(SOURCES.parent)
+    def _write(self, name: str, sources: dict[str, str]) -> Path:
+        for path, source in sources.items():
+            copy = self.folder / name / path
             copy.parent.mkdir(parents=True, exist_ok=True)
-            if path in changed:
-                copy.write_text(changed[path], "utf-8")
-            else:
-                copy.symlink_to(path)
-        (folder / "mutant_switch.py").write_text(SWITCH)
+            copy.write_text(source, "utf-8")
+        (self.folder / name / "mutant_switch.py").write_text(SWITCH)
+        return self.folder / name
+
+    def _linked(self, name: str, changed: dict[str, str]) -> Path:
+        folder = self._write(name, changed)
+        for path in self.sources.keys() - changed.keys():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).symlink_to(self.folder / "plain" / path)
         return folder
 
 
@@ -384,6 +401,10 @@ def labelled_rows() -> list[Row]:
             row = json.loads(line)
             rows.append(Row(f"extraction:{number}: {row['why']}", functools.partial(extracts, row), False))
     return sorted(rows, key=lambda row: row.last)
+
+
+def is_repeated(item: pytest.Item) -> bool:
+    return any(name in item.nodeid for name in REPEATED)
 
 
 def fails(row: Row) -> bool:
@@ -447,7 +468,7 @@ class Result:
 def verdict_of(result: Result) -> Killed | None:
     text = result.read()
     how, _, name = text.partition("\t")
-    if how in ("pair", "test"):
+    if how in ("pair", "test", "timeout"):
         return Killed(how, name.strip())
     if how == "survived":
         return None
@@ -476,6 +497,25 @@ def in_turn(
 
 def write(writer: int, how: str, name: str = "") -> None:
     os.write(writer, f"{how}\t{name}"[:4000].encode())
+
+
+@contextlib.contextmanager
+def limited(writer: int, seconds: float, name: str) -> Iterator[None]:
+    """End the process where the work takes more than its CPU time, and name that as what noticed the mutant."""
+
+    def late(number: int, frame: object) -> None:
+        write(writer, "timeout", name)
+        os._exit(0)
+
+    signal.signal(signal.SIGPROF, late)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    yield
+    signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def limit_memory() -> None:
+    size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (size + MUTANT_BYTES, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
 class Recorder:
@@ -517,6 +557,7 @@ class Session:
         self.failed = False
         self.row_hits: dict[tuple[int, bool], list[Row]] = defaultdict(list)
         self.item_hits: dict[tuple[int, bool], list[pytest.Item]] = defaultdict(list)
+        self.seconds: dict[str, float] = {}
         self.broken: list[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -531,6 +572,8 @@ class Session:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         self.record(session)
         os.environ.pop("MUTANT_HITS")
+        gc.collect()
+        gc.freeze()
         for mutant, killed in in_turn(self.mutants, self.start, self.workers):
             self.told(mutant, killed)
         return True
@@ -550,12 +593,13 @@ class Session:
         print(f"{len(kept)} labelled pairs and solutions recorded", file=sys.stderr)
         items = []
         for item in session.items:
-            if REPEATED not in item.nodeid:
+            if not is_repeated(item):
                 failed, seconds, hits = recorder.hits_of(functools.partial(self.run_item, item))
                 if failed:
                     self.broken.append(item.nodeid)
                 else:
                     items.append((seconds, item, hits))
+                    self.seconds[item.nodeid] = seconds
         for _, item, hits in sorted(items, key=lambda entry: entry[0]):
             for hit in hits:
                 self.item_hits[hit].append(item)
@@ -571,19 +615,24 @@ class Session:
             switch = importlib.import_module("mutant_switch")
             switch.HITS, switch.ACTIVE, switch.FORCED = None, mutant.site, mutant.forced
             os.environ["MUTANT"] = f"{mutant.site}:{int(mutant.forced)}"
+            limit_memory()
             clear_caches()
             for row in rows:
-                if fails(row):
+                with limited(writer, PAIR_SECONDS, row.name):
+                    failed = fails(row)
+                if failed:
                     write(writer, "pair", row.name)
                     return
             for item in items:
                 clear_caches()
-                if self.run_item(item):
+                with limited(writer, TEST_SECONDS + 3 * self.seconds[item.nodeid], item.nodeid):
+                    failed = self.run_item(item)
+                if failed:
                     write(writer, "test", item.nodeid)
                     return
             write(writer, "survived")
 
-        return Result(work, ROW_SECONDS + (TEST_SECONDS if items else 0))
+        return Result(work, MUTANT_SECONDS)
 
 
 def test_files(modules: Iterable[str]) -> list[str]:
@@ -654,7 +703,7 @@ class First:
         self.broken = broken
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        items[:] = [item for item in items if item.nodeid not in self.broken and REPEATED not in item.nodeid]
+        items[:] = [item for item in items if item.nodeid not in self.broken and not is_repeated(item)]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
@@ -676,9 +725,12 @@ def start_cold(overlay: Overlay, broken: list[str], mutant: Mutant) -> Result:
             write(writer, "test", f"import: {type(error).__name__}: {error}")
             return
         module = overlay.sites[mutant.site].module
+        limit_memory()
         if module.startswith("answers"):
             for row in labelled_rows():
-                if row.name not in broken and fails(row):
+                with limited(writer, PAIR_SECONDS, row.name):
+                    failed = row.name not in broken and fails(row)
+                if failed:
                     write(writer, "pair", row.name)
                     return
         settle_hypothesis()
@@ -686,7 +738,7 @@ def start_cold(overlay: Overlay, broken: list[str], mutant: Mutant) -> Result:
         pytest.main([*PYTEST_OPTIONS, "-x", *test_files([module])], plugins=[first])
         write(writer, "test" if first.name else "survived", first.name)
 
-    return Result(work, ROW_SECONDS + TEST_SECONDS)
+    return Result(work, MUTANT_SECONDS)
 
 
 def wanted(site: Site, more: bool) -> list[bool]:
@@ -729,6 +781,9 @@ def main(argv: list[str] | None = None) -> int:
 
         def told(mutant: Mutant, killed: Killed | None) -> None:
             found[mutant] = killed
+            if killed is None:
+                site = overlay.sites[mutant.site]
+                print(f"{site.module}:{site.line}: {described(site, mutant.forced)} survived", file=sys.stderr)
             if len(found) % 100 == 0:
                 print(f"{len(found)} of {len(mutants)} mutants", file=sys.stderr)
 
@@ -755,12 +810,15 @@ def show(sites: list[Site], found: dict[Mutant, Killed | None], broken: list[str
     if table is not None:
         with open(table, "w", encoding="utf-8", newline="") as stream:
             csv.writer(stream, delimiter="\t", quoting=csv.QUOTE_NONE, quotechar=None, escapechar="\\").writerows(lines)
+    lines.sort(key=lambda line: (list(MODULES).index(line[0]), int(line[1])))
     for line in lines:
         print(" | ".join(line))
     print(f"\nFail without a mutant: {len(broken)}", *broken, sep="\n  ")
     print(f"\n{'module':28}{'mutants':>9}{'pair':>8}{'test':>8}{'timeout':>9}{'survived':>10}")
     for module, count in counts.items():
-        print(f"{module:28}{count['mutants']:9}{count['pair']:8}{count['test']:8}{count['timeout']:9}{count['survived']:10}")
+        print(
+            f"{module:28}{count['mutants']:9}{count['pair']:8}{count['test']:8}{count['timeout']:9}{count['survived']:10}"
+        )
     print("\nSurvivors")
     survivors = [line for line in lines if line[4] == "survived"]
     for module, number, function, what, _, _ in survivors:

@@ -88,7 +88,7 @@ def test_a_fresh_checkout_and_changes_that_change_no_result_plan_nothing(
 
 
 def test_an_edited_grader_grades_again_and_asks_for_no_gpu(checkout: Path, plan: Plan, profile: str) -> None:
-    edit(checkout, "scripts/openmath/answers.py")
+    edit(checkout, "scripts/openmath/answers/exact.py")
     assert plan() == (GRADED if profile == "slurm" else {**GRADED, **TRAINED_AGAIN})
 
 

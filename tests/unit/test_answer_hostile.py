@@ -17,7 +17,8 @@ import pytest
 
 from openmath.answers import VERDICTS, answers_equal, class_key, extract_answer, grade, kind_of
 
-SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+ROOT = Path(__file__).resolve().parents[2]
+DATA = ROOT / "tests/data/answers"
 PAIR_SECONDS = 5.0
 MANY = 10_000
 
@@ -93,9 +94,10 @@ NESTED = {
     "round brackets": ("(", ")"), "square brackets": ("[", "]"), "braces": ("{", "}"), "set braces": (r"\{", r"\}"),
     "angles": (r"\langle", r"\rangle"), "absolute values": (r"\left|", r"\right|"), "floors": (r"\lfloor", r"\rfloor"),
     "roots": (r"\sqrt{", "}"), "plain roots": ("sqrt(", ")"), "fractions": (r"\frac{1}{", "}"),
-    "sines": (r"\sin(", ")"), "exponents": ("x^{", "}"), "subscripts": ("x_{", "}"), "boxes": (r"\boxed{", "}"), "texts": (r"\text{", "}"),
-    "dollars": ("$", "$"), "matrices": (r"\begin{pmatrix}", r"\end{pmatrix}"), "bars": ("|", "|"),
-    "stars": ("**", "**"), "factorials": ("(", ")!"), "calls": ("f(", ")"), "differences": ("1-(", ")"),
+    "sines": (r"\sin(", ")"), "exponents": ("x^{", "}"), "subscripts": ("x_{", "}"), "boxes": (r"\boxed{", "}"),
+    "texts": (r"\text{", "}"), "dollars": ("$", "$"), "matrices": (r"\begin{pmatrix}", r"\end{pmatrix}"),
+    "bars": ("|", "|"), "stars": ("**", "**"), "factorials": ("(", ")!"), "calls": ("f(", ")"),
+    "differences": ("1-(", ")"),
 }  # fmt: skip
 LONG = {
     "minus signs": "-" * MANY + "5",
@@ -184,7 +186,20 @@ CODE = {
     "a format": "{0.__class__.__mro__}%s%n",
     "a pickle": "cos\nsystem\n(S'touch PWNED'\ntR.",
 }
-HOSTILE = {**TOWERS, **NUMBERS, **LONG, **TEXTS, **CODE}
+CUT = {
+    "a subscript": "111_",
+    "an open subscript": "2_{",
+    "a subscript of a set": r"\mathbb{R}_",
+    "an open subscript of a set": r"\mathbb{R}_{",
+    "an open power of a unit": "5 million^{",
+    "an empty argument": r"\log\{\}",
+    "an end of cases": r"\begin{cases} 1 & n \text{ odd} \\ 0 & n \text{ even} \\",
+    "an end of cases without its sign": r"\begin{cases} -x & x<0 \\ x & x\ge0 \\end{cases}",
+    "an end of cases without its brace": r"\begin{cases} x^2,&x\le1 \\ 2x-1,&x>1 \end{cases",
+    "cases with something behind": r"\begin{cases}x^2,&x\le2\\2x-1,&x>2\end{cases}\frac{5}{i}",
+    "an end of a matrix": r"\begin{pmatrix} 1 & 2 \\ 3 &",
+}
+HOSTILE = {**TOWERS, **NUMBERS, **CUT, **LONG, **TEXTS, **CODE}
 HOSTILE |= {f"nested {name}": opening * MANY + "1" + closing * MANY for name, (opening, closing) in NESTED.items()}
 HOSTILE |= {f"a few nested {name}": opening * 90 + "1" + closing * 90 for name, (opening, closing) in NESTED.items()}
 HOSTILE |= {f"open {name}": opening * 1_000 for name, (opening, _) in NESTED.items()}
@@ -253,8 +268,7 @@ def test_a_hostile_answer_gets_a_verdict(text: str) -> None:
 @pytest.mark.parametrize("text", SLOW.values(), ids=SLOW.keys())
 def test_what_cannot_be_carried_out_in_time_gets_a_verdict(text: str) -> None:
     assert graded(text, text) == "correct"
-    for other in (PLAIN[0], near(text)[-1]):
-        assert graded(text, other) in ("incorrect", "timeout", "unparsed") or other == text
+    assert graded(text, PLAIN[0]) in ("incorrect", "timeout")
     # The worker that was killed has a successor.
     assert answers_equal(r"\sum_{k=1}^{4} k^2", "30")
 
@@ -272,12 +286,27 @@ UNEQUAL = {
     "prose": ("the quick brown fox " * 5_000, "the quick brown fox " * 5_000 + "5"),
     "an error and a number": (r"\frac{1}{0}", "0"),
     "errors": (r"\frac{1}{0}", r"\frac{2}{0}"),
+    "ratios to zero": ("3:0", "4:0"),
+    "a time and a ratio to zero": ("05:00", "-5:00"),
 }
 
 
 @pytest.mark.parametrize(("one", "other"), UNEQUAL.values(), ids=UNEQUAL.keys())
 def test_what_is_beyond_the_bounds_is_not_taken_for_equal(one: str, other: str) -> None:
     assert graded(one, other) != "correct"
+
+
+LABELLED = [path.read_bytes().decode("utf-8").split("\n")[1:] for path in sorted(DATA.glob("*.tsv"))]
+ANSWERS = sorted({answer for lines in LABELLED for line in lines if line for answer in line.split("\t")[1:3]})
+
+
+@pytest.mark.parametrize("part", range(8))
+def test_a_real_answer_that_is_cut_off_anywhere_gets_a_verdict(part: int) -> None:
+    for answer in ANSWERS[part::8]:
+        with watched():
+            for end in range(len(answer)):
+                assert grade(answer[:end], "y + 1/3").verdict in VERDICTS
+                assert kind_of(answer[end:])
 
 
 def test_memory_stays_small() -> None:
@@ -288,8 +317,14 @@ def test_memory_stays_small() -> None:
     )
     texts = [text for text in HOSTILE.values() if len(text) < 20_000]
     pairs = json.dumps([[text, other] for text in texts for other in (text + "1", "5")])
-    environment = {**os.environ, "PYTHONPATH": str(SCRIPTS)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "scripts")}
     done = subprocess.run(
-        [sys.executable, "-c", program], input=pairs, capture_output=True, text=True, env=environment, check=True
+        [sys.executable, "-c", program],
+        input=pairs,
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=True,
+        timeout=60,
     )
     assert int(done.stdout) < 200 * 1024

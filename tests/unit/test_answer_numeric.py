@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from openmath.answers.numeric import UnsupportedError, equal_at_points, float_value
 from openmath.answers.reading import read
-from openmath.answers.trees import INFINITY, Apply, E, Node, Number, Symbol, add, multiply, negate
+from openmath.answers.trees import INFINITY, PI, Apply, E, Node, Number, Symbol, add, multiply, negate
 
 X = Symbol("x")
 
@@ -114,6 +114,8 @@ def from_sympy(expression: sympy.Expr) -> Node:
         return Number(Fraction(int(expression.p), int(expression.q)))
     if expression.is_Symbol:
         return Symbol(expression.name)
+    if expression == sympy.pi:
+        return Symbol(PI)
     args = tuple(from_sympy(arg) for arg in expression.args)
     names = {function: name for name, function in FUNCTIONS.items()}
     if expression.func is sympy.exp:

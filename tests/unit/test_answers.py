@@ -80,6 +80,13 @@ class TestLabelledPairs:
         counts = Counter((pair.expected, pair.predicted) for pair in pairs)
         assert [pair for pair, count in counts.items() if count > 1] == []
 
+    def test_the_origin_of_every_file_is_told(self) -> None:
+        folder = LABELLED[0].parent
+        told = set(
+            re.findall(r"^\| `([a-z_]+\.(?:tsv|jsonl))` \|", (folder / "README.md").read_text("utf-8"), re.MULTILINE)
+        )
+        assert told == {path.name for path in folder.iterdir()} - {"README.md"}
+
     def test_there_are_enough_of_each_kind_and_no_pair_has_two_labels(self) -> None:
         pairs = [pair for path in LABELLED for pair in labelled(path)]
         labels_of: dict[frozenset[str], set[str]] = {}

@@ -66,17 +66,20 @@ def grade(expected: str, predicted: str, options: Conventions = DEFAULT) -> Grad
         return Grade("correct", "text")
     if not expected or not predicted:
         return Grade("incorrect", "text")
+    try:
+        return _grade(expected, predicted, options)
+    except TimeLimitError:
+        return Grade("timeout", "symbolic")
+    except Exception:  # No answer known does this; were there one, it must not end a job of a million others.
+        return Grade("unparsed", "error")
+
+
+def _grade(expected: str, predicted: str, options: Conventions) -> Grade:
     one, other = read(expected), read(predicted)
     if isinstance(one, Raw) or isinstance(other, Raw):
         return Grade("correct" if one == other and one != Raw("") else "unparsed", "text")
     comparison = Comparison(options)
-    try:
-        equal = comparison.same(one, other) or _second(expected, predicted, comparison)
-    except TimeLimitError:
-        return Grade("timeout", "symbolic")
-    except (ArithmeticError, RecursionError, ValueError):
-        # No answer known does this; were there one, it must not end a job of a million others.
-        return Grade("unparsed", "error")
+    equal = comparison.same(one, other) or _second(expected, predicted, comparison)
     return Grade("correct" if equal else "incorrect", comparison.tier)
 
 

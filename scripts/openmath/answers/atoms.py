@@ -96,7 +96,7 @@ class AtomParser(FunctionParser):
             base_text = self.advance()
         base = _BASES.get(base_text.lower()) or (int(base_text) if base_text.isdigit() and len(base_text) < 3 else 0)
         digits = text.replace(",", "")
-        if not 2 <= base <= 36 or not digits.replace(".", "").isdigit():
+        if not 2 <= base <= 36 or not all(digit == "." or (digit.isdigit() and int(digit) < base) for digit in digits):
             raise UnreadableError
         return Numeral(digits, base)
 

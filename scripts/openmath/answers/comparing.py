@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from openmath.answers.exact import rational_of
+from openmath.answers.matching import MAX_UNPAIRED, can_be_paired
 from openmath.answers.names import is_name, word
 from openmath.answers.reading import read
 from openmath.answers.relations import RelationComparison
@@ -47,6 +48,7 @@ from openmath.answers.trees import (
     multiply,
     negate,
     substitute,
+    symbols,
 )  # fmt: skip
 from openmath.answers.units import same_dimension
 from openmath.answers.vectors import components, spread, vector
@@ -116,8 +118,8 @@ class Comparison(RelationComparison):
         return False
 
     def _items(self, one: Items, other: Items) -> bool:
-        ordered = {one.opening, other.opening}
-        if "{" in ordered and len(ordered) == 2:
+        openings = {one.opening, other.opening}
+        if "{" in openings and len(openings) == 2:
             held, free = (one, other) if one.opening == "{" else (other, one)
             if len(held.items) == 1 and self.same(held.items[0], free):
                 return True
@@ -130,17 +132,17 @@ class Comparison(RelationComparison):
             if one.opening in ("and", "or") or (one.opening == "" and self.conventions.list_order == "any"):
                 return self._unordered(one.items, other.items)
             return self._in_order(one.items, other.items)
-        if ordered == {"", "{"}:
+        if openings == {"", "{"}:
             return self._unordered(self._distinct(one.items), self._distinct(other.items))
-        if ordered == {"", "or"}:
+        if openings == {"", "or"}:
             return self._unordered(one.items, other.items)
-        if "" in ordered and self.conventions.bare_tuples == "yes":
+        if "" in openings and self.conventions.bare_tuples == "yes":
             bracketed = one if one.opening else other
             if (bracketed.opening, bracketed.closing) == ("(", ")") or (
                 bracketed.opening == "[" and len(one.items) > 2
             ):
                 return self._in_order(one.items, other.items)
-        if ordered == {"(", "["} and len(one.items) > 2:
+        if openings == {"(", "["} and len(one.items) > 2:
             return self._in_order(one.items, other.items)
         return False
 
@@ -150,34 +152,12 @@ class Comparison(RelationComparison):
     def _distinct(self, items: Sequence[Node]) -> list[Node]:
         kept: list[Node] = []
         for item in items:
-            if len(kept) > 50 or not any(self.same(item, before) for before in kept):
+            if len(kept) > MAX_UNPAIRED or not any(self.same(item, before) for before in kept):
                 kept.append(item)
         return kept
 
     def _unordered(self, ones: Sequence[Node], others: Sequence[Node]) -> bool:
-        """Whether each item has a partner of its own; equal trees are paired off first."""
-        if len(ones) != len(others):
-            return False
-        left, rest = [], list(others)
-        for item in ones:
-            if item in rest:
-                rest.remove(item)
-            else:
-                left.append(item)
-        if len(left) > 60:
-            return False
-        partner: dict[int, int] = {}
-
-        def assign(index: int, seen: set[int]) -> bool:
-            for position, other in enumerate(rest):
-                if position not in seen and self.same(left[index], other):
-                    seen.add(position)
-                    if position not in partner or assign(partner[position], seen):
-                        partner[position] = index
-                        return True
-            return False
-
-        return all(assign(index, set()) for index in range(len(left)))
+        return can_be_paired(ones, others, self.same, _value_or_tree)
 
     def _quantities(self, one: Quantity, other: Quantity) -> bool:
         if {one.dimension, other.dimension} == {DEGREE, RADIAN}:
@@ -195,6 +175,8 @@ class Comparison(RelationComparison):
     def _ratios(self, ones: Sequence[Node], others: Sequence[Node]) -> bool:
         if len(ones) != len(others) or not all(isinstance(part, EXPRESSIONS) for part in (*ones, *others)):
             return False
+        if any(rational_of(part) == 0 for part in (*ones, *others)):
+            return self._in_order(ones, others)
         first, other_first = ones[0], others[0]
         return all(
             self.expressions(multiply(part, other_first), multiply(other, first))
@@ -217,16 +199,7 @@ class Comparison(RelationComparison):
             return self.same(one.member, other.member) and self.same(one.condition, other.condition)
         ones = _members(_renamed(one.member, one.parameter))
         others = _members(_renamed(other.member, other.parameter))
-        return len(ones) == len(others) and self._unordered_by(ones, others)
-
-    def _unordered_by(self, ones: list[Node], others: list[Node]) -> bool:
-        rest = list(others)
-        for one in ones:
-            match = next((other for other in rest if self.same(one, other) or self._shifted(one, other)), None)
-            if match is None:
-                return False
-            rest.remove(match)
-        return True
+        return can_be_paired(ones, others, lambda one, other: self.same(one, other) or self._shifted(one, other))
 
     def _shifted(self, one: Node, other: Node) -> bool:
         """``a + b k`` and ``a' + b' k`` over all integers k: equal steps up to sign, and starts whole steps apart."""
@@ -243,13 +216,7 @@ class Comparison(RelationComparison):
         return turns is not None and Fraction(turns).denominator == 1
 
     def _cases(self, one: Cases, other: Cases) -> bool:
-        rest = list(other.branches)
-        for branch in one.branches:
-            match = next((candidate for candidate in rest if self._in_order(branch, candidate)), None)
-            if match is None:
-                return False
-            rest.remove(match)
-        return not rest
+        return can_be_paired(one.branches, other.branches, self._in_order)
 
     def _set_operations(self, one: SetOperation, other: SetOperation) -> bool:
         if one.op != other.op:
@@ -269,8 +236,6 @@ class Comparison(RelationComparison):
             return None
         self.used("exact")
         return sets_equal(left, right, self.same)
-
-    # Relations
 
     # Two kinds
 
@@ -326,7 +291,7 @@ class Comparison(RelationComparison):
                 return False
         if self.conventions.units == "required" or isinstance(other, (Quantity, Words, Raw)):
             return False
-        if one.dimension == DEGREE and isinstance(other, EXPRESSIONS) and _holds_pi(other):
+        if one.dimension == DEGREE and isinstance(other, EXPRESSIONS) and PI in symbols(other):
             return isinstance(one.value, EXPRESSIONS) and self.expressions(Apply("deg", (one.value,)), other)
         return self.same(one.value, other)
 
@@ -360,17 +325,14 @@ class Comparison(RelationComparison):
         carried_out = spread(one)
         return carried_out is not None and self.same(carried_out, other)
 
-    # Expressions
+
+def _value_or_tree(tree: Node) -> Node | int | Fraction:
+    value = rational_of(tree) if isinstance(tree, EXPRESSIONS) else None
+    return tree if value is None else value
 
 
 def _scaled(quantity: Quantity) -> Node:
     return multiply(Number(quantity.scale), quantity.value)
-
-
-def _holds_pi(tree: Node) -> bool:
-    if isinstance(tree, Symbol):
-        return tree.name == PI
-    return isinstance(tree, Apply) and any(_holds_pi(arg) for arg in tree.args)
 
 
 def _clock_parts(clock: Clock, parts: int) -> tuple[Node, ...]:

@@ -26,6 +26,8 @@ class Cursor(ABC):
         self.no_bars = False
 
     def advance(self) -> str:
+        if self.position + 1 >= len(self.tokens):
+            raise UnreadableError
         value = self.tokens[self.position][1]
         self.position += 1
         self.kind = self.tokens[self.position][0]

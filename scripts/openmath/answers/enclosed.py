@@ -115,7 +115,9 @@ class EnclosedParser(Cursor):
         inside = self.listing(closers)
         self.bars, self.no_bars = bars, no_bars
         closing = self.kind
-        if closing not in (")", "]") and not (closing == "[" and opening in "](["):
+        if opening == "]" and closing == ")":
+            raise UnreadableError
+        if closing not in (")", "]") and not (closing == "[" and opening in "[]"):
             raise UnreadableError
         self.advance()
         several = isinstance(inside, Items) and not inside.opening
@@ -188,11 +190,14 @@ class EnclosedParser(Cursor):
                 self.advance()
             elif self.kind == "end":
                 break
+            elif not self.kind:
+                raise UnreadableError
             else:
                 row.append(self.cell(name) if name != "cases" else self.case(name))
         if row:
             rows.append(tuple(row))
-        self.advance()
+        if self.advance() != name:
+            raise UnreadableError
         if not rows:
             raise UnreadableError
         if name == "cases":

@@ -36,6 +36,7 @@ from openmath.answers.polynomials import (
 from openmath.answers.trees import PI, Apply, E, I, Node, Number, Numeral, Symbol
 
 MAX_POWER = 40
+MAX_KEY = 4000
 MAX_FACTORIAL = 1000
 
 
@@ -85,9 +86,7 @@ def proportional(one: Form, other: Form) -> bool | None:
     try:
         left, right = _cleared(one.above), _cleared(other.above)
         lead = min(left, key=repr)
-        if lead not in right:
-            return _unknown(one, other)
-        ratio = Fraction(left[lead]) / right[lead]
+        ratio = Fraction(left[lead]) / right[lead] if lead in right else 0
         equal = left == {monomial: ratio * factor for monomial, factor in right.items()}
         if not equal:
             equal = _proportional_by_roots(left, right)
@@ -273,11 +272,13 @@ def _applied(op: str, args: tuple[Node, ...]) -> Form:
         raise TooLargeError
     forms = [_form(arg) for arg in args]
     values = [value for form in forms if (value := _constant(form)) is not None]
-    if len(values) == len(forms):
+    if values and len(values) == len(forms):
         found = _of_numbers(op, values)
         if found is not None:
             return _rational(found)
     key = ";".join(form_key(form) for form in forms)
+    if len(key) > MAX_KEY:
+        raise TooLargeError
     return _atom(f"@{op}({key})", 1, complete=False)
 
 

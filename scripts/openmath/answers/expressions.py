@@ -135,10 +135,11 @@ class ExpressionParser(AtomParser):
 
     def check_juxtaposed(self, before: Node) -> None:
         """A number directly behind something is no product, unless that is a group."""
-        if self.kind == "n" and not (
-            isinstance(before, Apply) and self.tokens[self.position - 1][0] in ("}", ")", "!")
-        ):
-            raise UnreadableError
+        if self.kind == "n":
+            last = self.tokens[self.position - 1][0]
+            closed = last in (")", "!") or (last == "}" and isinstance(before, Apply) and before.op in ("/", "root"))
+            if not closed or not isinstance(before, EXPRESSIONS):
+                raise UnreadableError
         if self.kind == "[" and not isinstance(before, EXPRESSIONS):
             raise UnreadableError
 

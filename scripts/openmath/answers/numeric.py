@@ -255,6 +255,8 @@ def _holds(condition: Relation, point: dict[str, float], field: Field) -> bool:
     values = [evaluate(side, point, field) for side in condition.sides]
     if any(op not in _ORDER for op in condition.ops):
         raise UnsupportedError
+    if any(isinstance(value, complex) for value in values):
+        raise UnsupportedError
     return all(_ORDER[op](left, right) for left, op, right in zip(values, condition.ops, values[1:], strict=False))
 
 
@@ -440,7 +442,7 @@ def float_value(tree: Node) -> float | None:
         and tree.args[1:] == (Symbol(INFINITY),)
         and isinstance(tree.args[0], Number)
     ):
-        return math.inf if tree.args[0].value > 0 else -math.inf
+        return math.inf * tree.args[0].value if abs(tree.args[0].value) == 1 else None
     try:
         return float(evaluate(tree, {}, _float_field()))
     except (UndefinedError, UnsupportedError, OverflowError):

@@ -67,6 +67,8 @@ class AnswerParser(ExpressionParser):
             joint = self.kind
             self.advance()
             while self.kind in _SEPARATORS or (self.kind in ("t", "w") and self.value().lower() in _CONDITIONS):
+                if self.kind in (",", ";") and joint in (",", ";"):
+                    raise UnreadableError
                 joint = self.kind if self.kind in ("and", "or") else joint
                 self.advance()
             if not self.kind or self.kind in closers:
@@ -90,7 +92,7 @@ class AnswerParser(ExpressionParser):
         return tree
 
     def relation(self) -> Node:
-        if self.kind == "rel" and self.value() in ("approx", "="):
+        if self.position == 0 and self.kind == "rel" and self.value() in ("approx", "="):
             self.advance()
         sides, ops = [self.quantity()], []
         while self.kind == "rel":

@@ -204,6 +204,8 @@ def _only_words(text: str) -> Node | None:
 
 
 def _numeral(match: re.Match[str]) -> Node | None:
+    if match[0].count("(") != match[0].count(")"):
+        return None
     digits, name = match[1].replace(" ", ""), (match[2] or match[3]).lower()
     base = _BASES.get(name) or (int(name) if name.isdigit() and len(name) < 3 else 0)
     if not 2 <= base <= 36 or any(int(digit, 36) >= base for digit in digits.replace(".", "").lstrip("-")):

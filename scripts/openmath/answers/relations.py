@@ -4,6 +4,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 
 from openmath.answers.exact import form_of, proportional, ratio_sign
+from openmath.answers.matching import can_be_paired
 from openmath.answers.names import is_name, is_named_expression, name_words
 from openmath.answers.numeric import UnsupportedError, equal_at_points
 from openmath.answers.symbolic import needs_sympy
@@ -92,16 +93,7 @@ class RelationComparison(ValueComparison):
             return None
 
     def _inequalities(self, one: Relation, other: Relation) -> bool:
-        ones, others = _steps(one), _steps(other)
-        if len(ones) != len(others):
-            return False
-        rest = list(others)
-        for step in ones:
-            match = next((candidate for candidate in rest if self._same_inequality(step, candidate)), None)
-            if match is None:
-                return False
-            rest.remove(match)
-        return True
+        return can_be_paired(_steps(one), _steps(other), self._same_inequality)
 
     def _same_inequality(self, one: tuple[Node, str], other: tuple[Node, str]) -> bool:
         if not isinstance(one[0], EXPRESSIONS) or not isinstance(other[0], EXPRESSIONS):

@@ -190,9 +190,11 @@ def multiply(*factors: Node) -> Node:
 
 
 def negate(tree: Node) -> Node:
-    """The negative; of a number again a number."""
+    """The negative; of a number again a number, of a numeral a numeral."""
     if isinstance(tree, Number):
         return Number(-tree.value, tree.digits)
+    if isinstance(tree, Numeral):
+        return Numeral(tree.digits.removeprefix("-") if tree.digits[0] == "-" else f"-{tree.digits}", tree.base)
     return Apply("*", (Number(-1), tree))
 
 

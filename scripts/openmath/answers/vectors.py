@@ -39,7 +39,7 @@ def spread(tree: Apply) -> Node | None:
         labelled = len(scalars) == 1 and isinstance(scalars[0], Symbol) and scalars[0].name[0].isupper()
         if labelled:
             return holder
-        if not (holder.opening in "([" and holder.opening):
+        if (holder.opening, holder.closing) != ("(", ")"):
             return None
         return Items(holder.opening, holder.closing, tuple(multiply(*scalars, item) for item in holder.items))
     return Matrix(tuple(tuple(multiply(*scalars, cell) for cell in row) for row in holder.rows))

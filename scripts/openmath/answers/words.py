@@ -109,7 +109,7 @@ def normal_words(text: str) -> str:
 def read_words(text: str) -> Node | None:
     """Read an answer that is words and nothing else."""
     plain = plain_text(text)
-    if not plain or not _PROSE.fullmatch(plain):
+    if not plain or not _PROSE.fullmatch(plain) or plain.count("(") != plain.count(")"):
         return None
     words = normal_words(plain)
     if words in _EMPTY:
