@@ -640,6 +640,7 @@ def test_files(modules: Iterable[str]) -> list[str]:
     return [str(path) for name in names if (path := ROOT / "tests" / "unit" / f"{name}.py").exists()]
 
 
+NO_TESTS = str(ROOT / "tests" / "conftest.py")
 PYTEST_OPTIONS = ["-q", "-p", "no:cacheprovider", "--continue-on-collection-errors", f"--rootdir={ROOT}"]
 
 
@@ -659,7 +660,7 @@ def import_from(folder: Path) -> None:
         importlib.import_module(name)
 
 
-def run_warm(overlay: Overlay, mutants: list[Mutant], modules: list[str], workers: int, told: Any) -> list[str]:
+def run_warm(overlay: Overlay, mutants: list[Mutant], tests: list[str], workers: int, told: Any) -> list[str]:
     """Run the mutants that a switch can set; return what fails without any mutant."""
 
     def work(writer: int) -> None:
@@ -670,7 +671,7 @@ def run_warm(overlay: Overlay, mutants: list[Mutant], modules: list[str], worker
         import_from(overlay.switched)
         settle_hypothesis()
         session = Session(overlay.folder, mutants, workers, pass_on)
-        pytest.main([*PYTEST_OPTIONS, *test_files(modules)], plugins=[session])
+        pytest.main([*PYTEST_OPTIONS, *(tests or [NO_TESTS])], plugins=[session])
         os.write(writer, (json.dumps(session.broken) + "\n").encode())
 
     reader, writer = os.pipe()
@@ -714,7 +715,7 @@ class First:
             self.name = self.name or report.nodeid
 
 
-def start_cold(overlay: Overlay, broken: list[str], mutant: Mutant) -> Result:
+def start_cold(overlay: Overlay, broken: list[str], tests: bool, mutant: Mutant) -> Result:
     """Import a mutant anew and hold everything against it."""
 
     def work(writer: int) -> None:
@@ -735,7 +736,8 @@ def start_cold(overlay: Overlay, broken: list[str], mutant: Mutant) -> Result:
                     return
         settle_hypothesis()
         first = First(broken)
-        pytest.main([*PYTEST_OPTIONS, "-x", *test_files([module])], plugins=[first])
+        if tests:
+            pytest.main([*PYTEST_OPTIONS, "-x", *test_files([module])], plugins=[first])
         write(writer, "test" if first.name else "survived", first.name)
 
     return Result(work, MUTANT_SECONDS)
@@ -761,6 +763,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--module", action="append", choices=MODULES, metavar="NAME", help="these alone, as in MODULES")
     parser.add_argument("--more", action="store_true", help="also true for false, operands and entries of tables")
+    parser.add_argument("--pairs", action="store_true", help="labelled pairs and solutions alone, no tests: minutes")
     parser.add_argument("--workers", type=int, default=2, help="processes at a time (default: %(default)s)")
     parser.add_argument("--table", type=Path, help="write all mutants, with what killed each, as a table (TSV)")
     return parser.parse_args(argv)
@@ -787,12 +790,13 @@ def main(argv: list[str] | None = None) -> int:
             if len(found) % 100 == 0:
                 print(f"{len(found)} of {len(mutants)} mutants", file=sys.stderr)
 
+        tests = [] if args.pairs else test_files(modules)
         warm = [mutant for mutant in mutants if not overlay.sites[mutant.site].cold]
-        broken = run_warm(overlay, warm, modules, args.workers, told)
+        broken = run_warm(overlay, warm, tests, args.workers, told)
         for name in ("numpy", "mpmath", "msgspec", "hypothesis"):
             importlib.import_module(name)
         cold = [mutant for mutant in mutants if overlay.sites[mutant.site].cold]
-        start = functools.partial(start_cold, overlay, broken)
+        start = functools.partial(start_cold, overlay, broken, bool(tests))
         for mutant, killed in in_turn(cold, start, args.workers):
             told(mutant, killed)
     return show(overlay.sites, {mutant: found.get(mutant) for mutant in mutants}, broken, args.table)

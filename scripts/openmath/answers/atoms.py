@@ -112,6 +112,8 @@ class AtomParser(FunctionParser):
             for _ in range(3):
                 self.advance()
             return Symbol(name)
+        if self.kind == "(" and name[0].isupper() and self.holds_condition():
+            return self.probability(name)
         if name in APPLIED and self.kind == "(":
             return Apply(name, tuple(self.call_arguments()))
         if name in APPLIED and self.kind == "^":
@@ -121,6 +123,17 @@ class AtomParser(FunctionParser):
                 return Apply(f"{name}^-1", tuple(self.call_arguments()))
             return Apply("^", (Symbol(name), exponent))
         return Symbol(name)
+
+    def probability(self, name: str) -> Node:
+        """``P(X \\le 2)`` is a name of its own."""
+        parts, depth = [name], 0
+        while True:
+            kind, value = self.tokens[self.position]
+            depth += (kind == "(") - (kind == ")")
+            parts.append(value or kind)
+            self.advance()
+            if depth == 0:
+                return Symbol("name " + "".join(parts))
 
     def subscript(self, name: str) -> str:
         self.advance()
@@ -137,7 +150,7 @@ class AtomParser(FunctionParser):
                     break
                 if not (kind == "{" and depth == 1):
                     parts.append(value or kind)
-            return f"{name}_{' '.join(parts)}"
+            return f"{name}_{_index(parts)}"
         if self.kind not in ("n", "s", "t", "w", "*"):
             raise UnreadableError
         return f"{name}_{self.advance() or '*'}"
@@ -155,7 +168,7 @@ class AtomParser(FunctionParser):
         if word.isupper() and len(word) <= 4:
             self.advance()
             return self.subscripted(word)
-        if not (word.islower() and len(word) <= 4) or (is_measure(word) and len(word) > 2):
+        if len(word) > 4 or (len(word) == 4 and not word.islower()) or (is_measure(word) and len(word) > 2):
             return self.named_text()
         self.advance()
         letters = [Symbol({"e": E, "i": I}.get(letter, letter)) for letter in word]
@@ -283,3 +296,10 @@ def _proper_fraction(tree: Node) -> Fraction | None:
             whole = isinstance(above.value, int) and isinstance(below.value, int)
             return Fraction(above.value) / below.value if whole and 0 < above.value < below.value else None
     return None
+
+
+def _index(parts: list[str]) -> str:
+    """An index in one order: ``n+1`` for ``1+n``."""
+    if "-" in parts or "+" not in parts:
+        return " ".join(parts)
+    return " + ".join(sorted(" ".join(parts).split(" + "), reverse=True))

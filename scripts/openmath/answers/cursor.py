@@ -97,3 +97,7 @@ class Cursor(ABC):
     @abstractmethod
     def starts_factor(self, before: Sequence[Node] = ()) -> bool:
         """Whether the next token begins a factor."""
+
+    @abstractmethod
+    def holds_condition(self) -> bool:
+        """Whether the parentheses that open here hold a relation."""

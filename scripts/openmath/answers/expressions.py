@@ -100,7 +100,7 @@ class ExpressionParser(AtomParser):
     def is_factor(self, token: Token) -> bool:
         kind, value = token
         if kind == "w":
-            return len(value) <= 3 and value.islower() and value not in _LINK_WORDS
+            return len(value) <= 3 and value not in _LINK_WORDS
         return kind == "s"
 
     def starts_factor(self, before: Sequence[Node] = ()) -> bool:

@@ -49,8 +49,11 @@ _SPACE_GROUPING = re.compile(r"(?<![\d.,/^_])(?<!\d )[1-9]\d{0,2}(?: \d{3})+(?!\
 _TIMES_TEN = re.compile(r"(?<=\d)\s*[xX]\s*(?=10\s*(?:\^|\*\*))")
 _TAIL_UNIT = re.compile(
     r"(?<=[\d}])(?:\s|\\[ ,;:]|~)+"
-    r"((?:m|g|s|h|L|V|W|J|N|A|min|mins)(?:\s*/\s*(?:s|h|m|g)(?:\^\{?[23]\}?)?|\^\{?[23]\}?)?)\s*$"
+    r"((?:h|min|mins|[kMGcmunp]?(?:m|g|s|L|V|W|J|N|A|C|K|Pa|Hz|mol))(?:\s*/\s*(?:s|h|m|g)(?:\^\{?[23]\}?)?|\^\{?[23]\}?)?)\s*$"
 )
+_SPACE = r"(?:\s|\\[ ,;:]|~)*"
+_MICRO = re.compile(rf"(?<=[\d}}]){_SPACE}\\mu{_SPACE}(?:\\(?:mathrm|text)\{{\s*)?([mgsLAVCFN])\}}?(?![A-Za-z])")
+_OHM = re.compile(rf"(?<=[\d}}]){_SPACE}(?:\\(?:mathrm|text)\{{\s*)?([kM]?){_SPACE}\\Omega\s*\}}?\s*$")
 _PLAIN_UNION = re.compile(r"(?<=[\])}])\s*U\s*(?=[\[({\\])")
 _PLAIN_ANGLES = re.compile(r"^<([^<>]+,[^<>]+)>$")
 _TRAILING = ".,;: \t\n"
@@ -113,6 +116,8 @@ def clean(text: str) -> str:
         text = _SPACE_GROUPING.sub(lambda number: number.group().replace(" ", ""), text)
     if " 10" in text or "x10" in text or "X10" in text:
         text = _TIMES_TEN.sub(r"\\cdot ", text)
+    if "\\mu" in text or "\\Omega" in text:
+        text = _OHM.sub(r"\\text{ \1ohm}", _MICRO.sub(r"\\text{ u\1}", text))
     return _TAIL_UNIT.sub(r"\\text{ \1}", text)
 
 
@@ -352,5 +357,5 @@ def _styled(text: str, position: int, name: str, tokens: list[Token], depth: int
     ):
         tokens.append(("f", FUNCTION_NAMES[inner]))
     elif inner:
-        tokens.extend(tokenize(inner, depth + 1, in_text=not set("$\\_") & set(inner)))
+        tokens.extend(tokenize(inner, depth + 1, in_text=not set("$_") & set(inner)))
     return position

@@ -28,6 +28,8 @@ def is_name(tree: Node) -> bool:
         return tree.opening in ("(", "") and all(is_name(item) for item in tree.items)
     if not isinstance(tree, Apply):
         return False
+    if tree.op == "int":
+        return len(tree.args) == 2
     if tree.op in ("abs", "norm"):
         return isinstance(tree.args[0], Symbol) and len(tree.args[0].name) > 1
     if tree.op[0] in "fghFGH" and len(tree.op) <= 5:
@@ -39,18 +41,21 @@ def is_name(tree: Node) -> bool:
         return isinstance(first, Symbol) and first.name[0].isupper() and isinstance(second, (Symbol, Number, Items))
     if tree.op == "/":
         return all(_is_differential(arg) for arg in tree.args)
-    return tree.op in ("gcd", "lcm", "max", "min", "Re", "Im", "det") and bool(variables(tree))
+    return tree.op in ("gcd", "lcm", "max", "min", "Re", "Im", "det", "dim", "rank", "tr") and bool(variables(tree))
 
 
 def _is_differential(tree: Node) -> bool:
-    return isinstance(tree, Apply) and tree.op == "*" and tree.args[0] == Symbol("d")
+    return isinstance(tree, Apply) and tree.op == "*" and tree.args[0] in (Symbol("d"), Symbol("\\partial"))
 
 
 def is_named_expression(name: Node, value: Node) -> bool:
-    """An expression of other letters than x, y, z that has a constant value: ``a + b = 5``."""
-    if not isinstance(name, EXPRESSIONS) or not isinstance(value, EXPRESSIONS) or variables(value):
+    """An expression of other letters than x, y, z that has a constant value, ``a + b = 5``, or ``\\cos C = ...``."""
+    if not isinstance(name, EXPRESSIONS) or not isinstance(value, EXPRESSIONS):
         return False
     letters = variables(name)
+    of_one_letter = isinstance(name, Apply) and len(name.args) == 1 and isinstance(name.args[0], Symbol)
+    if variables(value) and not (of_one_letter and letters.isdisjoint(variables(value))):
+        return False
     return bool(letters) and not any(letter[0] in _EQUATION_LETTERS for letter in letters)
 
 

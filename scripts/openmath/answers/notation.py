@@ -27,7 +27,7 @@ ROOT = {"√": r"\sqrt", "∛": r"\sqrt[3]", "∜": r"\sqrt[4]"}
 _SAME_NAME = (
     "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "arccot", "arcsec", "arccsc", "sinh",
     "cosh", "tanh", "coth", "sech", "csch", "ln", "log", "exp", "gcd", "lcm", "max", "min", "det", "sgn", "abs",
-    "floor", "ceil", "arcsinh", "arccosh", "arctanh", "conj",
+    "floor", "ceil", "arcsinh", "arccosh", "arctanh", "conj", "dim", "rank", "tr",
 )  # fmt: skip
 FUNCTION_NAMES = {
     **{name: name for name in _SAME_NAME},
@@ -101,6 +101,7 @@ COMMANDS: dict[str, Token | None] = {
     **dict.fromkeys(("overline", "vec", "hat", "bar", "widehat", "overrightarrow", "overleftrightarrow",
                      "tilde", "widetilde", "overarc", "overset", "dot"), ("deco", "")),
     "angle": ("angle", ""), "measuredangle": ("angle", ""), "triangle": ("angle", ""), "odot": ("angle", ""),
+    "forall": ("t", "for all"), "nabla": ("s", "\\nabla"),
     "to": ("to", ""), "rightarrow": ("to", ""), "Rightarrow": ("to", ""), "implies": ("to", ""),
     "top": ("s", "T"), "intercal": ("s", "T"), "percent": ("%", ""), "dollar": ("currency", "dollar"),
     "textdollar": ("currency", "dollar"),

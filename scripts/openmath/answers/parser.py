@@ -30,6 +30,7 @@ from openmath.answers.trees import (
     Ratio,
     Relation,
     SetOperation,
+    Symbol,
     multiply,
     negate,
 )
@@ -38,7 +39,11 @@ from openmath.answers.units import read_unit
 MAX_ITEMS = 500
 _SEPARATORS = frozenset((",", ";", "and", "or", "row"))
 _UNIT_KINDS = frozenset(("t", "w", "/", "^", "%", "circ", "-", "*"))
-_CONDITIONS = frozenset(["where", "for", "if", "with", "when", "such", "given", "if,", "for,", "where,", "provided"])
+_UNIVERSAL = frozenset(("all", "any", "every", "each"))
+_QUANTIFIERS = _UNIVERSAL | {"some", "real", "reals", "numbers", "a", "constant"}
+_CONDITIONS = frozenset(
+    ["where", "for", "for all", "if", "with", "when", "such", "given", "if,", "for,", "where,", "provided"]
+)
 
 
 def parse(text: str) -> Node:
@@ -65,7 +70,10 @@ class AnswerParser(ExpressionParser):
         items, joints = [self.item()], []
         while self.kind in _SEPARATORS or (self.kind in ("t", "w") and self.value().lower() in _CONDITIONS):
             joint = self.kind
-            self.advance()
+            words = self.condition_words()
+            universal = not _UNIVERSAL.isdisjoint(words)
+            if not words:
+                self.advance()
             while self.kind in _SEPARATORS or (self.kind in ("t", "w") and self.value().lower() in _CONDITIONS):
                 if self.kind in (",", ";") and joint in (",", ";"):
                     raise UnreadableError
@@ -73,11 +81,21 @@ class AnswerParser(ExpressionParser):
                 self.advance()
             if not self.kind or self.kind in closers:
                 break
+            item = self.item()
+            if universal and _is_variable(item):
+                continue
             joints.append(joint)
-            items.append(self.item())
+            items.append(item)
             if len(items) > MAX_ITEMS:
                 raise UnreadableError
         return items[0] if len(items) == 1 else combine(items, joints)
+
+    def condition_words(self) -> list[str]:
+        """Walk over ``for``, ``where``, ``for all``, ``for some``; the words that stood there."""
+        words: list[str] = []
+        while self.kind in ("t", "w") and self.value().lower() in (_QUANTIFIERS if words else _CONDITIONS):
+            words.extend(self.advance().lower().split())
+        return words
 
     def item(self) -> Node:
         self.enter()
@@ -257,3 +275,10 @@ def _without_sign(tree: Node) -> tuple[Node, str]:
         inner, sign = _without_sign(tree.args[1])
         return (negate(inner), sign) if sign else (tree, "")
     return tree, ""
+
+
+def _is_variable(tree: Node) -> bool:
+    """A letter, or a letter that is said to be real."""
+    if isinstance(tree, Relation) and tree.ops == ("in",) and tree.sides[1] == NamedSet("R"):
+        tree = tree.sides[0]
+    return isinstance(tree, Symbol)

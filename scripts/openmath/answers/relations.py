@@ -16,6 +16,7 @@ from openmath.answers.trees import (
     Relation,
     Symbol,
     add,
+    bare_list,
     multiply,
     negate,
     substitute,
@@ -162,9 +163,25 @@ class RelationComparison(ValueComparison):
         if one.ops == ("=",) * (len(one.sides) - 1) and len(one.sides) > 2 and all(map(is_name, one.sides[:-1])):
             equations = tuple(Relation((name, one.sides[-1]), ("=",)) for name in one.sides[:-1])
             return self._unordered(equations, other.items)
+        if self._numbered(one, other):
+            return True
         return any(
             isinstance(name, Items) and self._system(name, value, other) for name, value in self._named(one)
         )  # fmt: skip
+
+    def _numbered(self, one: Relation, other: Items) -> bool:
+        """``x = 2, 5`` for ``x_1 = 2, x_2 = 5``."""
+        name, values = one.sides[0], bare_list(one.sides[-1])
+        if not isinstance(name, Symbol) or values is None or one.ops != ("=",):
+            return False
+        found = []
+        for item in other.items:
+            if not (isinstance(item, Relation) and isinstance(item.sides[0], Symbol)):
+                return False
+            if item.sides[0].name.partition("_")[0] != name.name:
+                return False
+            found.append(item.sides[-1])
+        return self._unordered(values, found)
 
     def _system(self, names: Items, values: Node, other: Items) -> bool:
         """``(x, y) = (3, 4)`` for ``x = 3, y = 4``."""

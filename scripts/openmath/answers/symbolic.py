@@ -79,6 +79,10 @@ class _Worker:
         except (OSError, ValueError):
             self.stop()
             raise TimeLimitError from None
+        except BaseException:
+            # Interrupted: the answer that is still to come must not be taken for that of the next question.
+            self.stop()
+            raise
         if found == _TIME_IS_UP:
             raise TimeLimitError
         return found

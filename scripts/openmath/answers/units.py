@@ -57,12 +57,6 @@ unit: unit 1 unit
 percent: percent 1 percent %
 degree: angle 1 degree deg °
 radian: radian 1 radian rad
-j: joule 1 j joule
-n: newton 1 newton
-w: watt 1 w watt
-kw: watt 1000 kw kilowatt
-v: volt 1 v volt
-hz: hertz 1 hz hertz
 """.strip()
 _LITRES = "ml milliliter millilitre:1/1000;cl centiliter:1/100;dl deciliter:1/10;l liter litre:1;cc:1/1000;" \
           "gal gallon:473176473/125000000;qt quart:473176473/500000000;pt pint:473176473/1000000000"  # fmt: skip
@@ -170,15 +164,43 @@ def _table() -> dict[str, _Entry]:
     return table
 
 
+# Symbol: spelled out, scale in (length, mass in grams, time, charge, amount, kelvin), and their exponents.
+_SI: dict[str, tuple[str, int | Fraction, tuple[int, ...]]] = {
+    "m": ("meter metre", 1, (1,)), "g": ("gram gramme", 1, (0, 1)), "s": ("second", 1, (0, 0, 1)),
+    "A": ("ampere amp", 1, (0, 0, -1, 1)), "C": ("coulomb", 1, (0, 0, 0, 1)), "mol": ("mole", 1, (0, 0, 0, 0, 1)),
+    "K": ("kelvin", 1, (0, 0, 0, 0, 0, 1)), "N": ("newton", 1000, (1, 1, -2)), "J": ("joule", 1000, (2, 1, -2)),
+    "W": ("watt", 1000, (2, 1, -3)), "V": ("volt", 1000, (2, 1, -2, -1)), "Pa": ("pascal", 1000, (-1, 1, -2)),
+    "Hz": ("hertz", 1, (0, 0, -1)), "ohm": ("ohm", 1000, (2, 1, -1, -2)), "L": ("liter litre", Fraction(1, 1000), (3,)),
+}  # fmt: skip
+_PREFIXES = {"": ("", 0), "k": ("kilo", 3), "M": ("mega", 6), "G": ("giga", 9), "c": ("centi", -2), "m": ("milli", -3),
+             "u": ("micro", -6), "n": ("nano", -9), "p": ("pico", -12)}  # fmt: skip
+_DIMENSIONS = ("length", "mass", "time", "charge", "amount", "kelvin")
+
+
+def _si_table() -> dict[str, _Entry]:
+    table: dict[str, _Entry] = {}
+    for symbol, (names, scale, exponents) in _SI.items():
+        bases = tuple((base, power) for base, power in zip(_DIMENSIONS, exponents, strict=False) if power)
+        for prefix, (prefix_name, power) in _PREFIXES.items():
+            entry = (bases, scale * Fraction(10) ** power)
+            table[prefix + symbol] = entry
+            table.update({prefix_name + name: entry for name in names.split()})
+    return table
+
+
 _UNITS = _table()
+_SI_UNITS = _si_table()
 _POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
+_HYPHEN = re.compile(r"-(?!\d)")
 _WORD = re.compile(r"[A-Za-z°%¢_]+|\^|-?\d+|/|\*")
 
 
 def is_measure(word: str) -> bool:
     """Whether a bare word is a unit of measurement or a scale word, and so needs no ``\\text{}`` around it."""
-    name = singular(word.lower())
-    return name in _UNITS or name in SCALES or word.lower() in ("sq", "cubic", "square")
+    lower = word.lower()
+    name = singular(lower)
+    known = word in _SI_UNITS or name in _SI_UNITS or name in _UNITS or name in SCALES
+    return known or lower in ("sq", "cubic", "square")
 
 
 def singular(word: str) -> str:
@@ -201,17 +223,20 @@ def read_unit(text: str) -> Unit | None:
     >>> read_unit("million dollars").factor, read_unit("or more")
     (1000000, None)
     """
-    words = _WORD.findall(text.lower().replace("-", " ").replace(".", ""))
+    cased = _WORD.findall(_HYPHEN.sub(" ", text).replace(".", ""))
+    words = [word.lower() for word in cased]
     factor = 1
     while words and singular(words[0]) in SCALES:
         factor *= SCALES[singular(words.pop(0))]
+        cased.pop(0)
     while words and words[0] in ("a", "an", "the", "of", "different", "distinct", "total", "full", "possible", "whole"):
         words.pop(0)
+        cased.pop(0)
     if not words or words[0] in _ORDINALS:
         return Unit("", Fraction(1), factor)
     if any(word in _NO_UNIT_WORDS for word in words):
         return None
-    found = _measure(words)
+    found = _measure(words, cased)
     if found is not None:
         return Unit(found.dimension, found.scale, factor)
     if len(words) > 5 or any(not word.isalpha() or len(word) < 2 for word in words):
@@ -220,7 +245,7 @@ def read_unit(text: str) -> Unit | None:
     return Unit("noun:" + " ".join(names), Fraction(1), factor)
 
 
-def _measure(words: list[str]) -> Unit | None:
+def _measure(words: list[str], cased: list[str]) -> Unit | None:
     exponents: dict[str, int] = {}
     scale, sign, index, pending = Fraction(1), 1, 0, 1
     while index < len(words):
@@ -234,11 +259,9 @@ def _measure(words: list[str]) -> Unit | None:
         if word in ("square", "sq", "cubic", "cu"):
             pending = _POWERS[word]
             continue
-        entry = _UNITS.get(word) or _UNITS.get(singular(word))
-        if word == "degree" and index < len(words) and words[index] in ("celsius", "fahrenheit", "c", "f"):
-            entry = ((("temperature " + words[index][0], 1),), Fraction(1))
-            index += 1
-        if word == "degrees" and index < len(words) and words[index] in ("celsius", "fahrenheit", "c", "f"):
+        symbol = cased[index - 1]
+        entry = _SI_UNITS.get(symbol) or _SI_UNITS.get(singular(word)) or _UNITS.get(word) or _UNITS.get(singular(word))
+        if word in ("degree", "degrees") and index < len(words) and words[index] in ("celsius", "fahrenheit", "c", "f"):
             entry = ((("temperature " + words[index][0], 1),), Fraction(1))
             index += 1
         if entry is None:
