@@ -104,7 +104,7 @@ class RelationComparison(ValueComparison):
             return False
         if sign == 0:
             return one[1] == other[1] and (one[1] == "!=" or self.expressions(one[0], other[0]))
-        return one[1] == (other[1] if sign > 0 else _FLIPPED[other[1]])
+        return one[1] == (other[1] if sign > 0 else _FLIPPED.get(other[1]))
 
     def _named(self, tree: Relation) -> list[tuple[Node | None, Node]]:
         """The (name, value) pairs that an equation may be read as; the name is None for a chain of equal values."""
