@@ -19,7 +19,7 @@ from openmath.answers.matching import MAX_UNPAIRED, can_be_paired
 from openmath.answers.names import is_name, word
 from openmath.answers.reading import read
 from openmath.answers.relations import RelationComparison
-from openmath.answers.sets import is_set_like, real_set, sets_equal
+from openmath.answers.sets import is_set_like, letter_interval, real_set, sets_equal
 from openmath.answers.trees import (
     EXPRESSIONS,
     PI,
@@ -233,6 +233,9 @@ class Comparison(RelationComparison):
             return False
         left, right = real_set(one), real_set(other)
         if left is None or right is None:
+            for relation, interval in ((one, other), (other, one)):
+                if isinstance(relation, Relation) and isinstance(interval, Items) and interval.opening in ("(", "["):
+                    return any(self._items(found, interval) for found in letter_interval(relation))
             return None
         self.used("exact")
         return sets_equal(left, right, self.same)

@@ -29,8 +29,6 @@ class EnclosedParser(Cursor):
         self.expect(opening)
         bars, self.bars = self.bars, 0
         no_bars, self.no_bars = self.no_bars, False
-        if self.kind == closing:
-            raise UnreadableError
         tree = self.listing(frozenset((closing,)))
         if self.kind in ("over", "choose"):
             op = self.kind
@@ -126,7 +124,7 @@ class EnclosedParser(Cursor):
                 raise UnreadableError
             if opening == "[" and isinstance(inside, Items):
                 return Items("[", "]", (inside,))
-            return inside if self.depth <= 3 else as_expression(inside)
+            return as_expression(inside)
         opening = {"]": "("}.get(opening, opening)
         closing = {"[": ")"}.get(closing, closing)
         assert isinstance(inside, Items)

@@ -81,8 +81,6 @@ def forms_equal(one: Form, other: Form) -> bool | None:
 
 def proportional(one: Form, other: Form) -> bool | None:
     """Whether the numerators of two forms are equal up to a factor that is a number other than zero."""
-    if not one.above or not other.above:
-        return not one.above and not other.above
     try:
         left, right = _cleared(one.above), _cleared(other.above)
         lead = min(left, key=repr)
@@ -268,7 +266,7 @@ def _conjugate(polynomial: Polynomial) -> Polynomial:
 
 
 def _applied(op: str, args: tuple[Node, ...]) -> Form:
-    if op in ("sum", "prod", "int", "lim", "det", "norm", "pm"):
+    if op in ("sum", "prod", "int", "lim", "det", "pm"):
         raise TooLargeError
     forms = [_form(arg) for arg in args]
     values = [value for form in forms if (value := _constant(form)) is not None]

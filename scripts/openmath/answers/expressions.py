@@ -19,7 +19,7 @@ from openmath.answers.trees import (
 )
 from openmath.answers.units import is_measure
 
-_LINK_WORDS = frozenset(["to", "of", "is", "by", "at", "as", "if", "no", "on", "th", "st", "nd", "rd", "mod"])
+_LINK_WORDS = frozenset(["in", "to", "of", "is", "by", "at", "as", "if", "no", "on", "th", "st", "nd", "rd", "mod"])
 
 
 class ExpressionParser(AtomParser):
@@ -101,7 +101,7 @@ class ExpressionParser(AtomParser):
         kind, value = token
         if kind == "w":
             return len(value) <= 3 and value not in _LINK_WORDS
-        return kind == "s"
+        return False
 
     def starts_factor(self, before: Sequence[Node] = ()) -> bool:
         """Whether the next token begins a factor; behind mere numbers a unit of measurement does not."""
@@ -162,21 +162,31 @@ class ExpressionParser(AtomParser):
                 tree = self.degrees(tree)
             elif kind == "'":
                 self.advance()
-                if not isinstance(tree, Symbol):
-                    raise UnreadableError
-                tree = Symbol(tree.name + "'")
-                if self.kind == "(" and tree.name[0] in APPLIED:
-                    tree = Apply(tree.name, tuple(self.call_arguments()))
+                tree = self.primed(tree)
             elif kind == "^":
                 tree = self.raised(tree)
+                if self.kind == "^":
+                    raise UnreadableError
             else:
                 return tree
+
+    def primed(self, tree: Node) -> Node:
+        """A letter with a prime, and what it is applied to."""
+        if not isinstance(tree, Symbol):
+            raise UnreadableError
+        name = f"{tree.name}'"
+        if self.kind == "(" and name[0] in APPLIED:
+            return Apply(name, tuple(self.call_arguments()))
+        return Symbol(name)
 
     def raised(self, tree: Node) -> Node:
         self.advance()
         if self.kind == "circ":
             self.advance()
             return self.degrees(tree)
+        if self.kind == "'":
+            self.advance()
+            return self.primed(tree)
         if self.kind == "{":
             inner = self.peek()
             if inner[0] in ("circ", "'", "t", "w") and self.peek(2)[0] == "}":
@@ -185,12 +195,10 @@ class ExpressionParser(AtomParser):
                 self.advance()
                 if inner[0] == "circ":
                     return self.degrees(tree)
-                if inner[0] == "'" and isinstance(tree, Symbol):
-                    return Symbol(tree.name + "'")
+                if inner[0] == "'":
+                    return self.primed(tree)
                 if value in ("th", "st", "nd", "rd"):
                     return tree
-                if value == "c":
-                    raise UnreadableError
                 if value == "T" and not isinstance(tree, Number):
                     return Apply("^", (tree, Symbol("T")))
                 raise UnreadableError

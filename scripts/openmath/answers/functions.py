@@ -48,9 +48,6 @@ class FunctionParser(EnclosedParser):
                 self.advance()
                 exponent = self.exponent()
         arguments = self.function_arguments(name)
-        if self.kind == "^" and self.tokens[self.position - 1][0] == ")" and exponent is None:
-            self.advance()
-            exponent = self.exponent()
         return _function(name, arguments, base, exponent)
 
     def function_arguments(self, name: str) -> list[Node]:
@@ -59,8 +56,6 @@ class FunctionParser(EnclosedParser):
         if self.kind == "set{":
             inside = self.set_braces()
             return list(inside.items) if isinstance(inside, Items) else [inside]
-        if self.kind == "{" and name not in FUNCTIONS:
-            return [self.group("{", "}")]
         if self.kind == "-":
             self.advance()
             return [negate(self.power())]

@@ -25,7 +25,7 @@ def number(text: str) -> Number:
         plain, period = text.split("|")
         return Number(_repeating(plain, period))
     mantissa, _, exponent = text.partition("e")
-    value = Fraction(mantissa.rstrip(".") if mantissa.endswith(".") else mantissa)
+    value = Fraction(mantissa)
     digits = len(re.sub(r"^[0.]+", "", mantissa).replace(".", "")) if "." in mantissa else 0
     if exponent:
         power = int(exponent)

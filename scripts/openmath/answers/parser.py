@@ -4,7 +4,7 @@ r"""A recursive-descent parser of answers: tokens in, one tree out, or nothing.
     item       = [currency] relation [unit] [modulus]
     relation   = ratio (("="|"<"|"\in"|...) ratio)*
     ratio      = set (":" set)*
-    set        = sum (("\cup"|"\cap"|"\setminus") sum)*
+    set        = sum ("\cap" sum)* (("\cup"|"\setminus") sum ("\cap" sum)*)*
     sum        = [sign] product (("+"|"-"|"\pm") product)*
     product    = power (["*"|"/"] power)*                             a missing sign is a product, left to right
     power      = atom suffix* ["^" exponent]                          suffixes: ! % degrees '
@@ -38,7 +38,7 @@ from openmath.answers.units import read_unit
 
 MAX_ITEMS = 500
 _SEPARATORS = frozenset((",", ";", "and", "or", "row"))
-_UNIT_KINDS = frozenset(("t", "w", "/", "^", "%", "circ", "-", "*"))
+_SET_KINDS = frozenset(("(", "[", "]", "set", "set{", "{", "empty"))
 _UNIVERSAL = frozenset(("all", "any", "every", "each"))
 _QUANTIFIERS = _UNIVERSAL | {"some", "real", "reals", "numbers", "a", "constant"}
 _CONDITIONS = frozenset(
@@ -192,7 +192,7 @@ class AnswerParser(ExpressionParser):
         while True:
             kind, value = self.tokens[self.position]
             if kind in ("t", "w"):
-                if value.lower() in _CONDITIONS:
+                if value.lower() in _CONDITIONS or (value == "in" and self.peek()[0] in _SET_KINDS):
                     break
                 words.append(value)
             elif kind == "circ" or kind == "%":
@@ -252,18 +252,21 @@ class AnswerParser(ExpressionParser):
         return parts[0] if len(parts) == 1 else Ratio(tuple(parts))
 
     def sets(self) -> Node:
-        tree = self.sum()
-        while self.kind in ("cup", "cap", "setminus"):
+        tree = self.intersection()
+        while self.kind in ("cup", "setminus"):
             op = self.kind
             self.advance()
-            right = self.sum()
-            if op == "cap" and isinstance(tree, SetOperation) and tree.op == "cup":
-                tree = SetOperation("cup", tree.left, SetOperation("cap", tree.right, right))
-            else:
-                tree = SetOperation(op, tree, right)
+            tree = SetOperation(op, tree, self.intersection())
         if self.kind == "-" and isinstance(tree, NamedSet):
             self.advance()
-            return SetOperation("setminus", tree, self.sum())
+            return SetOperation("setminus", tree, self.intersection())
+        return tree
+
+    def intersection(self) -> Node:
+        tree = self.sum()
+        while self.kind == "cap":
+            self.advance()
+            tree = SetOperation("cap", tree, self.sum())
         return tree
 
 

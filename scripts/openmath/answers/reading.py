@@ -229,6 +229,8 @@ def _commas(text: str) -> str:
 
 def _read_otherwise(text: str) -> Node:
     text = _CLOSING_SENTENCE.sub("", text).removeprefix("####").strip()
+    if text.startswith("\\text"):
+        text = plain_text(text)
     match = _LEAD_IN.match(text)
     if match and match.end() < len(text):
         rest = text[match.end() :]

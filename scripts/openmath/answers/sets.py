@@ -74,6 +74,23 @@ def real_set(tree: Node) -> RealSet | None:
         return None
 
 
+def letter_interval(tree: Relation) -> list[Items]:
+    """The intervals that ``x > a`` may stand for, where the end is an expression with letters."""
+    if len(tree.sides) != 2 or tree.ops[0] not in ("<", "<=", ">", ">="):
+        return []
+    found = []
+    for variable, op, bound in (
+        (tree.sides[0], tree.ops[0], tree.sides[1]),
+        (tree.sides[1], _FLIPPED[tree.ops[0]], tree.sides[0]),
+    ):
+        if isinstance(variable, Symbol) and isinstance(bound, EXPRESSIONS) and variable.name not in variables(bound):
+            if op[0] == "<":
+                found.append(Items("(", "]" if op == "<=" else ")", (_MINUS, bound)))
+            else:
+                found.append(Items("[" if op == ">=" else "(", ")", (bound, _PLUS)))
+    return found
+
+
 def sets_equal(one: RealSet, other: RealSet, same: Callable[[Node, Node], bool]) -> bool:
     """Whether two sets are equal, with ``same`` to compare end points."""
     if one.variable and other.variable and one.variable != other.variable:
@@ -200,8 +217,10 @@ def _half_line(left: Node, op: str, right: Node, name: str) -> tuple[Segment, ..
 def _absolute(inside: Node, op: str, bound: Node, name: str) -> tuple[Segment, ...]:
     """``|u| < b`` as ``-b < u < b``, ``|u| > b`` as the two half lines."""
     value = _end(bound, True).value
-    if value < 0 or op not in ("<", "<=", ">", ">="):
+    if op not in ("<", "<=", ">", ">="):
         raise NoSetError
+    if value < 0:
+        return () if op in ("<", "<=") else _ALL
     if op in ("<", "<="):
         return _intersection(_half_line(inside, op, bound, name), _half_line(inside, _FLIPPED[op], negate(bound), name))
     return _union([*_half_line(inside, op, bound, name), *_half_line(inside, _FLIPPED[op], negate(bound), name)])

@@ -163,22 +163,28 @@ def _points(items: list[Node]) -> Node | None:
     return Items("", "", tuple(Items("(", ")", tuple(values[i : i + size])) for i in range(0, len(values), size)))
 
 
+def _excluded(items: list[Node]) -> Node | None:
+    """``x \\ne 1, 2`` and ``x \\ne 1, x \\ne 2``: the inequalities hold together."""
+    steps: list[Node] = []
+    for item in items:
+        if isinstance(item, Items) and item.opening == "and":
+            steps.extend(item.items)
+        elif isinstance(item, EXPRESSIONS) and steps and isinstance(steps[0], Relation):
+            steps.append(Relation((steps[0].sides[0], item), ("!=",)))
+        else:
+            steps.append(item)
+    if all(isinstance(step, Relation) and step.ops == ("!=",) for step in steps):
+        return Items("and", "", tuple(steps))
+    return None
+
+
 def _shape_list(items: list[Node]) -> Node:
     """``x = 1, x = 2`` and ``x = 1, 2`` are one name and a list; a unit at the end of a list stays with its item."""
     if (points := _points(items)) is not None:
         return points
-    first = items[0]
-    if (
-        isinstance(first, Relation)
-        and first.ops == ("!=",)
-        and all(isinstance(item, EXPRESSIONS) for item in items[1:])
-    ):
-        return Items(
-            "and", "", tuple(Relation((first.sides[0], item), ("!=",)) for item in (first.sides[1], *items[1:]))
-        )
-    if isinstance(first, Items) and first.opening == "and" and all(isinstance(item, EXPRESSIONS) for item in items[1:]):
-        name = first.items[0].sides[0] if isinstance(first.items[0], Relation) else first
-        return Items("and", "", (*first.items, *(Relation((name, item), ("!=",)) for item in items[1:])))
+    excluded = _excluded(items)
+    if excluded is not None:
+        return excluded
     named = [
         item for item in items if isinstance(item, Relation) and item.ops in (("=",), ("in",)) and len(item.sides) == 2
     ]

@@ -292,4 +292,4 @@ FUNCTIONS = frozenset(
     ]
 )
 OPERATIONS = FUNCTIONS | {"+", "*", "/", "^", "root", "!", "!!", "binom", "deg", "percent", "mod", "pm", "mp",
-                          "sum", "prod", "int", "lim", "norm", "conj", "dim", "rank", "tr"}  # fmt: skip
+                          "sum", "prod", "int", "lim", "conj", "dim", "rank", "tr"}  # fmt: skip

@@ -81,8 +81,6 @@ _NO_UNIT_WORDS = frozenset(
         "times",
         "divided",
         "by",
-        "squared",
-        "cubed",
         "factorial",
         "if",
         "where",
