@@ -54,6 +54,8 @@ _TAIL_UNIT = re.compile(
 _SPACE = r"(?:\s|\\[ ,;:]|~)*"
 _MICRO = re.compile(rf"(?<=[\d}}]){_SPACE}\\mu{_SPACE}(?:\\(?:mathrm|text)\{{\s*)?([mgsLAVCFN])\}}?(?![A-Za-z])")
 _OHM = re.compile(rf"(?<=[\d}}]){_SPACE}(?:\\(?:mathrm|text)\{{\s*)?([kM]?){_SPACE}\\Omega\s*\}}?\s*$")
+_SPACING_HINT = re.compile(r"\\[!,:; t]|\{,\}|~")
+_TAIL_HINT = re.compile(r"[A-Za-z](?:\^\{?[23]\}?)?\s*$")
 _PLAIN_UNION = re.compile(r"(?<=[\])}])\s*U\s*(?=[\[({\\])")
 _PLAIN_ANGLES = re.compile(r"^<([^<>]+,[^<>]+)>$")
 _TRAILING = ".,;: \t\n"
@@ -108,17 +110,19 @@ def clean(text: str) -> str:
         text = _CHOSEN.sub(_chosen, text)
     if text.startswith("<"):
         text = _PLAIN_ANGLES.sub(r"\\langle \1 \\rangle", text)
-    if "\\" in text or "," in text or "~" in text:
+    if _SPACING_HINT.search(text):
         text = _GROUPING.sub("", text)
-        if "\\dot" in text:
-            text = _DOTTED.sub(r"\\overline{\1\2\3}", text)
+    if "\\dot" in text:
+        text = _DOTTED.sub(r"\\overline{\1\2\3}", text)
     if " " in text:
         text = _SPACE_GROUPING.sub(lambda number: number.group().replace(" ", ""), text)
     if " 10" in text or "x10" in text or "X10" in text:
         text = _TIMES_TEN.sub(r"\\cdot ", text)
     if "\\mu" in text or "\\Omega" in text:
         text = _OHM.sub(r"\\text{ \1ohm}", _MICRO.sub(r"\\text{ u\1}", text))
-    return _TAIL_UNIT.sub(r"\\text{ \1}", text)
+    if _TAIL_HINT.search(text):
+        text = _TAIL_UNIT.sub(r"\\text{ \1}", text)
+    return text
 
 
 _WRAPPERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ("*", "*"), ("`", "`"))

@@ -126,8 +126,10 @@ def _agree(one: Node, other: Node, point: dict[str, float], complex_values: bool
             size = max(abs(left), abs(right))
         except (UndefinedError, OverflowError):
             return None
+        if not size <= LARGEST:
+            return None
         if size > SMALLEST:
-            return bool(abs(left - right) <= 10.0**-AGREEMENT * size) if size <= LARGEST else None
+            return bool(abs(left - right) <= 10.0**-AGREEMENT * size)
         if before is not None and size > before * SMALLEST:
             return None
         before = size
@@ -323,7 +325,7 @@ def _common(m: Any, pi: Any, gamma: Callable[[Any], Any], real: bool) -> dict[st
         "coth": lambda x: m.cosh(x) / m.sinh(x), "sech": lambda x: 1 / m.cosh(x), "csch": lambda x: 1 / m.sinh(x),
         "arccot": lambda x: _arccot(x, m.atan, pi), "arcsec": lambda x: m.acos(1 / x),
         "arccsc": lambda x: m.asin(1 / x),
-        "ln": m.log, "log": _log(m.log), "deg": lambda x: x * pi / 180, "percent": lambda x: x / 100, "abs": abs,
+        "ln": _log(m.log), "log": _log(m.log), "deg": lambda x: x * pi / 180, "percent": lambda x: x / 100, "abs": abs,
         "!": lambda x: gamma(x + 1), "binom": lambda n, k: gamma(n + 1) / gamma(k + 1) / gamma(n - k + 1),
         "mod": lambda a, b: a % b,
     }  # fmt: skip

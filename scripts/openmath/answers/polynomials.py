@@ -22,11 +22,19 @@ class TooLargeError(ValueError):
 
 
 def reduced(value: Rational) -> Rational:
-    if isinstance(value, Fraction) and value.denominator == 1:
-        value = value.numerator
-    if value.numerator.bit_length() + value.denominator.bit_length() > MAX_BITS:
+    """The value, as an int where it is whole.
+
+    Raises:
+        TooLargeError: it has more than ``MAX_BITS`` bits.
+    """
+    if type(value) is int:
+        if value.bit_length() > MAX_BITS:
+            raise TooLargeError
+        return value
+    numerator, denominator = value.numerator, value.denominator
+    if numerator.bit_length() + denominator.bit_length() > MAX_BITS:
         raise TooLargeError
-    return value
+    return numerator if denominator == 1 else value
 
 
 def join(one: Monomial, other: Monomial) -> tuple[Monomial, Rational]:

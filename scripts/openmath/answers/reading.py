@@ -54,9 +54,8 @@ from openmath.answers.words import (
 )  # fmt: skip
 
 _LETTERS = re.compile(r"[^\W\d_]")
-_COMMAND = re.compile(r"\\[A-Za-z]+")
 _TEXT_DIGITS = re.compile(r"\\(?:text|mathrm|textrm)\{\s*([0-9A-F]+)\s*\}")
-_LONG_WORD = re.compile(r"[A-Za-z]{3,}")
+_LONG_WORD = re.compile(r"(?<![A-Za-z\\])[A-Za-z]{3,}")
 _TEXT = re.compile(r"\\(?:text|textbf|textrm|mbox|mathrm|textit)\b")
 _LEAD_IN = re.compile(
     r"(?:(?:the|our|so|thus|hence|therefore|final|correct|answer|value|solution|result|is|are|equals|:|approximately|about|"
@@ -164,6 +163,7 @@ def _unmarked(text: str) -> str:
     return re.sub(r"\\text\s*\{([^{}]*)\}", r" \1 ", text).strip()
 
 
+_CHOICE_HINT = re.compile(r"^[(\[\s]*[A-Z]|^\\(?:text|math|bf|rm|mbox)|ption|hoice|nswer")
 _CLOCK_HINT = re.compile(r":|[ap]\.?\s?m|clock|noon|midnight|morning|evening", re.IGNORECASE)
 _PART_LABEL = re.compile(r"\([a-h]\)")
 
@@ -172,13 +172,13 @@ def _read_special(text: str) -> Node | None:
     """Words, options, times, dates, numerals: what the parser would misread."""
     if _CLOCK_HINT.search(text) and (clock := read_clock(text)) is not None:
         return clock
-    if (option := read_choice(text)) is not None:
+    if _CHOICE_HINT.search(text) and (option := read_choice(text)) is not None:
         letter, content = option
         return Choice(letter, _read(clean(content)) if content else None)
     if text.startswith("(a)") and "(b)" in text:
         parts = [part.strip(" ,;") for part in _PART_LABEL.split(text) if part.strip(" ,;")]
         return Items("parts", "", tuple(_read(clean(part)) for part in parts))
-    if _LONG_WORD.search(_COMMAND.sub("", text)):
+    if _LONG_WORD.search(text):
         if ("\\" not in text or _TEXT.match(text)) and (words := _only_words(text)) is not None:
             return words
         if (date := read_date(text)) is not None:
