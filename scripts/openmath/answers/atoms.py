@@ -137,8 +137,6 @@ class AtomParser(FunctionParser):
             while True:
                 kind, value = self.tokens[self.position]
                 depth += (kind == "{") - (kind == "}")
-                if not kind:
-                    raise UnreadableError
                 self.advance()
                 if depth == 0:
                     break
@@ -194,8 +192,6 @@ class AtomParser(FunctionParser):
 
     def argument(self) -> Node:
         """The argument of a command: a brace group, or one token (of a number one digit)."""
-        if self.kind == "{":
-            return self.group("{", "}")
         if self.kind == "n":
             text = self.value()
             if len(text) > 1 and text.isdigit():
@@ -283,6 +279,4 @@ def _proper_fraction(tree: Node) -> Fraction | None:
 
 def _index(parts: list[str]) -> str:
     """An index in one order: ``n+1`` for ``1+n``."""
-    if "-" in parts or "+" not in parts:
-        return " ".join(parts)
     return " + ".join(sorted(" ".join(parts).split(" + "), reverse=True))

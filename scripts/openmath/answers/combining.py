@@ -4,7 +4,6 @@ from fractions import Fraction
 
 from openmath.answers.lexer import UnreadableError
 from openmath.answers.trees import (
-    EXPRESSIONS,
     INFINITY,
     Apply,
     Family,
@@ -38,8 +37,6 @@ def combine(items: list[Node], joints: list[str]) -> Node:
     if all(isinstance(item, Relation) for item in items) and any(_is_order(item) for item in items):
         op = "or" if "or" in joints else "and"
         return Items(op, "", tuple(items))
-    if len(items) == 2 and isinstance(member, EXPRESSIONS) and _is_order(conditions[0]):
-        return Family(member, "", conditions[0])
     return Items("", "", tuple(items))
 
 

@@ -168,9 +168,7 @@ class Comparison(RelationComparison):
         generic = one.dimension.startswith("unit^") or other.dimension.startswith("unit^")
         if one.scale == other.scale or generic:
             return self.same(one.value, other.value)
-        if not isinstance(one.value, EXPRESSIONS) or not isinstance(other.value, EXPRESSIONS):
-            return False
-        return self.expressions(_scaled(one), _scaled(other))
+        return self.same(_scaled(one), _scaled(other))
 
     def _ratios(self, ones: Sequence[Node], others: Sequence[Node]) -> bool:
         if len(ones) != len(others) or not all(isinstance(part, EXPRESSIONS) for part in (*ones, *others)):
@@ -193,10 +191,6 @@ class Comparison(RelationComparison):
         return self.same(one.residue, other.residue)
 
     def _families(self, one: Family, other: Family) -> bool:
-        if (one.condition is None) != (other.condition is None):
-            return False
-        if one.condition is not None and other.condition is not None:
-            return self.same(one.member, other.member) and self.same(one.condition, other.condition)
         ones = _members(_renamed(one.member, one.parameter))
         others = _members(_renamed(other.member, other.parameter))
         return can_be_paired(ones, others, lambda one, other: self.same(one, other) or self._shifted(one, other))
@@ -206,8 +200,6 @@ class Comparison(RelationComparison):
         starts = [_at(tree, 0) for tree in (one, other)]
         steps = [add(_at(tree, 1), negate(start)) for tree, start in zip((one, other), starts, strict=True)]
         doubles = [add(_at(tree, 2), negate(_at(tree, 1))) for tree in (one, other)]
-        if not all(isinstance(tree, EXPRESSIONS) for tree in (one, other)):
-            return False
         if not all(self.expressions(step, double) for step, double in zip(steps, doubles, strict=True)):
             return False
         if not (self.expressions(*steps) or self.expressions(steps[0], negate(steps[1]))):
@@ -253,8 +245,7 @@ class Comparison(RelationComparison):
         if isinstance(one, Items):
             return self._value_for_items(one, other)
         if isinstance(one, Choice):
-            letter = isinstance(other, (Symbol, Words)) and word(other) == one.letter
-            return letter or (one.content is not None and self.same(one.content, other))
+            return word(other) == one.letter or (one.content is not None and self.same(one.content, other))
         if isinstance(one, Ratio):
             if isinstance(other, Clock):
                 return self._ratios(one.parts, _clock_parts(other, len(one.parts)))
@@ -277,7 +268,7 @@ class Comparison(RelationComparison):
         if isinstance(one, Apply):
             return self._value_for_apply(one, other)
         if isinstance(one, Words) and isinstance(other, Symbol):
-            return one.text.replace(" ", "") == word(other).removeprefix("angle ").lower() and len(one.text) > 1
+            return one.text.removeprefix("angle ").replace(" ", "") == word(other).removeprefix("angle ").lower()
         return False
 
     def _remainder(self, one: Congruence, other: Node) -> bool:
@@ -335,12 +326,13 @@ def _value_or_tree(tree: Node) -> Node | int | Fraction:
 
 
 def _scaled(quantity: Quantity) -> Node:
-    return multiply(Number(quantity.scale), quantity.value)
+    """The value in the unit of scale 1; of a vector, entry by entry."""
+    product = Apply("*", (Number(quantity.scale), quantity.value))
+    return spread(product) or product
 
 
 def _clock_parts(clock: Clock, parts: int) -> tuple[Node, ...]:
-    hours = clock.seconds // 3600 + (12 if clock.half.endswith("pm") else 0)
-    numbers = Number(hours or 12), Number(clock.seconds % 3600 // 60), Number(clock.seconds % 60)
+    numbers = Number(clock.seconds // 3600 or 12), Number(clock.seconds % 3600 // 60), Number(clock.seconds % 60)
     return numbers[:parts]
 
 

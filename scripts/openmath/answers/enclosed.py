@@ -12,7 +12,6 @@ from openmath.answers.trees import (
     Matrix,
     NamedSet,
     Node,
-    Ratio,
     Relation,
     Symbol,
     Words,
@@ -88,13 +87,6 @@ class EnclosedParser(Cursor):
             self.advance()
             condition = self.listing(frozenset(("set}",)))
             tree = Builder(element, condition)
-        elif isinstance(element, Ratio) and len(element.parts) == 2:
-            tree = Builder(element.parts[0], element.parts[1])
-        elif isinstance(element, Relation) and isinstance(element.sides[0], Ratio):
-            first = element.sides[0]
-            tree = Builder(first.parts[0], Relation((first.parts[1], *element.sides[1:]), element.ops))
-        elif isinstance(element, Relation) and isinstance(element.sides[-1], Ratio):
-            raise UnreadableError
         elif isinstance(element, Items) and not element.opening:
             tree = Items("{", "}", element.items)
         else:
@@ -258,8 +250,6 @@ class EnclosedParser(Cursor):
                 self.advance()
                 sign = self.value() or self.kind
                 self.advance()
-                if self.kind not in ("}", "n"):
-                    raise UnreadableError
                 if self.kind == "n":
                     if self.advance() != "0":
                         raise UnreadableError

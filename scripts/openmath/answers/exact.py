@@ -83,25 +83,19 @@ def proportional(one: Form, other: Form) -> bool | None:
     """Whether the numerators of two forms are equal up to a factor that is a number other than zero."""
     try:
         left, right = _cleared(one.above), _cleared(other.above)
-        lead = min(left, key=repr)
-        ratio = Fraction(left[lead]) / right[lead] if lead in right else 0
-        equal = left == {monomial: ratio * factor for monomial, factor in right.items()}
-        if not equal:
-            equal = _proportional_by_roots(left, right)
+        equal = _proportional(left, right)
     except TooLargeError:
         return None
     return True if equal else _unknown(one, other)
 
 
-def _proportional_by_roots(one: Polynomial, other: Polynomial) -> bool:
-    """The same with a factor like the square root of 2: the leading coefficients are multiplied over."""
+def _proportional(one: Polynomial, other: Polynomial) -> bool:
+    """Equality up to a factor like 3 or the square root of 2: the leading coefficients are multiplied over."""
     ones, others = _by_variables(one), _by_variables(other)
     if ones.keys() != others.keys():
         return False
     lead = min(ones, key=repr)
-    return all(
-        multiply(ones[key], others[lead]) == multiply(others[key], ones[lead]) for key in ones
-    )  # fmt: skip
+    return all(multiply(ones[key], others[lead]) == multiply(others[key], ones[lead]) for key in ones)
 
 
 def _by_variables(polynomial: Polynomial) -> dict[Monomial, Polynomial]:
@@ -266,7 +260,7 @@ def _conjugate(polynomial: Polynomial) -> Polynomial:
 
 
 def _applied(op: str, args: tuple[Node, ...]) -> Form:
-    if op in ("sum", "prod", "int", "lim", "det", "pm"):
+    if op in ("sum", "prod", "int", "lim"):
         raise TooLargeError
     forms = [_form(arg) for arg in args]
     values = [value for form in forms if (value := _constant(form)) is not None]
@@ -298,8 +292,6 @@ def _of_numbers(op: str, values: Sequence[Rational]) -> Rational | None:
     whole = [int(value) for value in values]
     if op in ("gcd", "lcm"):
         return math.gcd(*whole) if op == "gcd" else math.lcm(*whole)
-    if op == "mod" and len(whole) == 2 and whole[1]:
-        return whole[0] % whole[1]
     if op == "!" and 0 <= whole[0] <= MAX_FACTORIAL:
         return math.factorial(whole[0])
     if op == "!!" and 0 <= whole[0] <= MAX_FACTORIAL:

@@ -61,8 +61,6 @@ class ExpressionParser(AtomParser):
         """A product behind a second sign: ``- -3``."""
         sign = self.kind
         self.advance()
-        if self.kind in ("+", "-"):
-            raise UnreadableError
         term = self.product()
         return negate(term) if sign == "-" else term
 
@@ -72,8 +70,6 @@ class ExpressionParser(AtomParser):
         while True:
             kind = self.kind
             if kind == "*":
-                if self.peek()[0] == "t":
-                    break
                 self.advance()
                 factors.append(self.signed_power())
             elif kind == "/":
@@ -165,8 +161,6 @@ class ExpressionParser(AtomParser):
                 tree = self.primed(tree)
             elif kind == "^":
                 tree = self.raised(tree)
-                if self.kind == "^":
-                    raise UnreadableError
             else:
                 return tree
 

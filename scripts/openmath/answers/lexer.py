@@ -219,11 +219,8 @@ def tokenize(text: str, depth: int = 0, in_text: bool = False) -> list[Token]:
     tokens: list[Token] = []
     append = tokens.append
     match_at = _TOKEN.match
-    position, end = 0, len(text)
-    while position < end:
-        match = match_at(text, position)
-        if match is None:
-            raise UnreadableError
+    position = 0
+    while (match := match_at(text, position)) is not None:
         position = match.end()
         kind = match.lastgroup
         if kind == "ws":

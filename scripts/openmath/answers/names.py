@@ -8,10 +8,8 @@ from openmath.answers.trees import (
     I,
     Items,
     Node,
-    Number,
     Ratio,
     Symbol,
-    Words,
     variables,
 )  # fmt: skip
 
@@ -19,7 +17,7 @@ _EQUATION_LETTERS = frozenset("xyz")
 
 
 def is_name(tree: Node) -> bool:
-    """Whether the side of an equation names what the other side says: ``x``, ``f(x)``, ``|AB|``, ``\\angle ABC``."""
+    """Whether the side of an equation names what the other side says: ``x``, ``f(x)``, ``dy/dx``, ``m\\angle ABC``."""
     if isinstance(tree, Symbol):
         return tree.name not in (PI, E, I)
     if isinstance(tree, Ratio):
@@ -30,18 +28,12 @@ def is_name(tree: Node) -> bool:
         return False
     if tree.op == "int":
         return len(tree.args) == 2
-    if tree.op in ("abs", "norm"):
-        return isinstance(tree.args[0], Symbol) and len(tree.args[0].name) > 1
     if tree.op[0] in "fghFGH" and len(tree.op) <= 5:
         return all(isinstance(arg, EXPRESSIONS) for arg in tree.args)
     if tree.op == "*" and len(tree.args) == 2:
         first, second = tree.args
-        if first == Symbol("m") and isinstance(second, Symbol) and second.name.startswith("angle "):
-            return True
-        return isinstance(first, Symbol) and first.name[0].isupper() and isinstance(second, (Symbol, Number, Items))
-    if tree.op == "/":
-        return all(_is_differential(arg) for arg in tree.args)
-    return tree.op in ("gcd", "lcm", "max", "min", "Re", "Im", "det", "dim", "rank", "tr") and bool(variables(tree))
+        return first == Symbol("m") and isinstance(second, Symbol) and second.name.startswith("angle ")
+    return tree.op == "/" and all(_is_differential(arg) for arg in tree.args)
 
 
 def _is_differential(tree: Node) -> bool:
@@ -50,8 +42,6 @@ def _is_differential(tree: Node) -> bool:
 
 def is_named_expression(name: Node, value: Node) -> bool:
     """An expression of other letters than x, y, z that has a constant value, ``a + b = 5``, or ``\\cos C = ...``."""
-    if not isinstance(name, EXPRESSIONS) or not isinstance(value, EXPRESSIONS):
-        return False
     letters = variables(name)
     of_one_letter = isinstance(name, Apply) and len(name.args) == 1 and isinstance(name.args[0], Symbol)
     if variables(value) and not (of_one_letter and letters.isdisjoint(variables(value))):
@@ -64,6 +54,4 @@ def name_words(tree: Node) -> str:
 
 
 def word(tree: Node) -> str:
-    if isinstance(tree, Words):
-        return tree.text
     return {E: "e", I: "i"}.get(tree.name, tree.name) if isinstance(tree, Symbol) else ""

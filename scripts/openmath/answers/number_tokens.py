@@ -12,8 +12,8 @@ MAX_POWER = 5000
 def number(text: str) -> Number:
     """The exact value of a number token: grouping commas, decimals, repeating decimals, scientific notation.
 
-    >>> number("1,234").value, number("0.1|6").value, number("1.5e-3").value
-    (1234, Fraction(1, 6), Fraction(3, 2000))
+    >>> number("1,234").value == 1234, number("0.1|6").value, number("1.5e-3").value
+    (True, Fraction(1, 6), Fraction(3, 2000))
 
     Raises:
         UnreadableError: dots behind digits that do not repeat.
@@ -32,10 +32,10 @@ def number(text: str) -> Number:
         if abs(power) > MAX_POWER:
             raise UnreadableError
         value *= Fraction(10) ** power
-    return Number(value.numerator if value.denominator == 1 else value, digits)
+    return Number(value, digits)
 
 
-def _repeating(plain: str, period: str) -> int | Fraction:
+def _repeating(plain: str, period: str) -> Fraction:
     whole, decimals = plain.split(".")
     if period == "...":
         for length in range(1, len(decimals) // 2 + 1):
@@ -52,5 +52,4 @@ def _repeating(plain: str, period: str) -> int | Fraction:
         else:
             raise UnreadableError
     scale = 10 ** len(decimals)
-    value = Fraction(int(whole + decimals or "0"), scale) + Fraction(int(period), scale * (10 ** len(period) - 1))
-    return value.numerator if value.denominator == 1 else value
+    return Fraction(int(whole + decimals or "0"), scale) + Fraction(int(period), scale * (10 ** len(period) - 1))

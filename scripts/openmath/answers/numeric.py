@@ -77,12 +77,12 @@ def equal_at_points(one: Node, other: Node) -> bool | None:
     needed = _NEEDED if names else 1
     good: list[dict[str, float]] | None = _agreeing(one, other, points, field)
     if good is not None and len(good) < needed and names:
-        good = _agreeing(one, other, _natural_points(names), _float_field())
+        good = _agreeing(one, other, _natural_points(names), field)
     if good is None:
         return False
     if len(good) < needed:
         return None if names else _precise(one, other, [{}], complex_values)
-    return _precise(one, other, good[:3], complex_values)
+    return _precise(one, other, good[:_NEEDED], complex_values)
 
 
 def _agreeing(
@@ -274,19 +274,10 @@ def _too_large() -> Any:
     raise ValueError
 
 
-def _real(value: Any) -> Any:
-    """A value that must be real; a complex one means that the expression is undefined over the reals."""
-    if isinstance(value, complex):
-        raise ValueError
-    return value
-
-
 def _float_power(base: float, exponent: float) -> float:
     if base == 0 and exponent <= 0:
         raise ValueError
-    if base < 0 and exponent != int(exponent):
-        raise ValueError
-    return _real(base**exponent)
+    return float(base**exponent)
 
 
 def _float_root(radicand: float, index: float) -> float:
@@ -327,7 +318,6 @@ def _common(m: Any, pi: Any, gamma: Callable[[Any], Any], real: bool) -> dict[st
         "arccsc": lambda x: m.asin(1 / x),
         "ln": _log(m.log), "log": _log(m.log), "deg": lambda x: x * pi / 180, "percent": lambda x: x / 100, "abs": abs,
         "!": lambda x: gamma(x + 1), "binom": lambda n, k: gamma(n + 1) / gamma(k + 1) / gamma(n - k + 1),
-        "mod": lambda a, b: a % b,
     }  # fmt: skip
     if real:
         functions.update({
@@ -341,23 +331,11 @@ def _common(m: Any, pi: Any, gamma: Callable[[Any], Any], real: bool) -> dict[st
     return functions
 
 
-def _binomial(n: float, k: float) -> float:
-    if n == int(n) and k == int(k) and k >= 0 and 0 <= n <= 2000:
-        return float(math.comb(int(n), int(k)))
-    return math.gamma(n + 1) / math.gamma(k + 1) / math.gamma(n - k + 1)
-
-
 @functools.lru_cache(maxsize=1)
 def _float_field() -> Field:
     functions = _common(math, math.pi, math.gamma, real=True)
-    functions |= {"^": _float_power, "root": _float_root, "binom": _binomial}
+    functions |= {"^": _float_power, "root": _float_root}
     return Field(functions, float, {PI: math.pi, E: math.e})
-
-
-def _complex_power(base: complex, exponent: complex) -> complex:
-    if base == 0 and exponent.real <= 0:
-        raise ValueError
-    return base**exponent
 
 
 @functools.lru_cache(maxsize=1)
@@ -368,7 +346,7 @@ def _complex_field() -> Field:
         return math.gamma(z.real)
 
     functions = _common(cmath, math.pi, gamma, real=False)
-    functions |= {"^": _complex_power, "root": lambda z, n: _complex_root(z, n)}
+    functions |= {"^": operator.pow, "root": _complex_root}
     return Field(functions, complex, {PI: complex(math.pi), E: complex(math.e), I: 1j})
 
 
@@ -389,8 +367,6 @@ def _precise_field(complex_values: bool, digits: int) -> Field:
     def number(value: Any) -> Any:
         if isinstance(value, (int, float)):
             return context.mpf(value)
-        if isinstance(value, complex):
-            return context.mpc(value)
         return context.mpf(value.numerator) / value.denominator
 
     def real(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -138,9 +138,8 @@ class AnswerParser(ExpressionParser):
         enclosed = self.kind == "("
         if enclosed:
             self.advance()
-        command = self.kind
         self.advance()
-        modulus = self.argument() if command == "pmod" else self.sum()
+        modulus = self.sum()
         if enclosed:
             self.expect(")")
         if isinstance(residue, Relation):
@@ -174,8 +173,6 @@ class AnswerParser(ExpressionParser):
         words = self.unit_words()
         tree, sign = _without_sign(tree)
         words = f"{sign} {words}".strip()
-        if not words and not currency:
-            return tree
         unit = read_unit(f"{words} {currency}".strip())
         if currency and (unit is None or unit.dimension.startswith("noun:")):
             unit = read_unit(currency)
@@ -195,14 +192,12 @@ class AnswerParser(ExpressionParser):
                 if value.lower() in _CONDITIONS or (value == "in" and self.peek()[0] in _SET_KINDS):
                     break
                 words.append(value)
-            elif kind == "circ" or kind == "%":
-                words.append("degree" if kind == "circ" else "percent")
             elif kind == "s" and words and len(value) == 1:
                 words.append(value)
             elif kind == "/" and self.peek()[0] in ("t", "w", "s"):
                 words.append("/")
             elif kind in ("-", "*") and words and self.peek()[0] in ("t", "w"):
-                words.append("*" if kind == "*" else " ")
+                words.append(" ")
             elif kind == "^" and words:
                 self.advance()
                 words.append("^" + self.unit_power())
@@ -235,8 +230,6 @@ class AnswerParser(ExpressionParser):
         sign = "-" if self.kind == "-" else ""
         if sign:
             self.advance()
-        if self.kind != "n":
-            raise UnreadableError
         return sign + self.advance()
 
     def ratio(self) -> Node:

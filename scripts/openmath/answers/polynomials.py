@@ -53,8 +53,6 @@ def normal(exponents: dict[str, Rational]) -> tuple[Monomial, Rational]:
     factor: Rational = 1
     kept = []
     for atom, exponent in exponents.items():
-        if not exponent:
-            continue
         if atom[0] == "#" and "[" not in atom:
             whole = math.floor(exponent)
             if whole:

@@ -37,7 +37,6 @@ from openmath.answers.trees import (
     Raw,
     Relation,
     SetOperation,
-    Symbol,
     Words,
     negate,
 )  # fmt: skip
@@ -123,8 +122,6 @@ def second_reading(text: str) -> Node | None:
 
 
 def _read(text: str) -> Node:
-    if not text:
-        return Raw("")
     has_letters = _LETTERS.search(text) is not None
     if has_letters and (found := _read_special(text)) is not None:
         return found
@@ -185,8 +182,8 @@ def _read_special(text: str) -> Node | None:
             return date
         if match := _MATRIX_CALL.fullmatch(text):
             return _read(match[1])
-    elif text.startswith("\\text") and (words := read_words(text)) is not None and len(plain_text(text)) > 1:
-        return words if not isinstance(words, Words) or not words.text.isupper() else Symbol(words.text)
+    elif text.lower() == "no" or (text.startswith("\\text") and len(plain_text(text)) > 1):
+        return read_words(text)
     return None
 
 
@@ -215,13 +212,11 @@ def _numeral(match: re.Match[str]) -> Node | None:
 
 def _commas(text: str) -> str:
     """Within brackets a comma groups digits only where other commas have spaces: ``(100,200)`` is a pair."""
-    if "," not in text or not re.search(r"\d,\d{3}(?!\d)", text):
-        return text
-    if text[0] in "([{" or "\\{" in text or "(" in text:
+    if text.startswith(("(", "[", "{")) or "\\{" in text or "(" in text:
         separators = len(re.findall(r",\s", text))
         inner = re.sub(r"^\W+|\W+$", "", text)
         if not separators and not re.fullmatch(
-            r"[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?", inner if text[0] == "(" and inner.count(",") > 1 else "x"
+            r"[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?", inner if text.startswith("(") and inner.count(",") > 1 else "x"
         ):
             return re.sub(r"(?<=\d),(?=\d{3}(?!\d))", ", ", text)
     return text
@@ -234,8 +229,6 @@ def _read_otherwise(text: str) -> Node:
     match = _LEAD_IN.match(text)
     if match and match.end() < len(text):
         rest = text[match.end() :]
-        if rest.startswith("}") or rest.count("}") > rest.count("{"):
-            rest = rest.replace("}", "", 1)
         try:
             return shape(parse(_commas(clean(rest))))
         except UnreadableError:

@@ -5,14 +5,12 @@ from collections.abc import Sequence
 
 from openmath.answers.exact import form_of, proportional, ratio_sign
 from openmath.answers.matching import can_be_paired
-from openmath.answers.names import is_name, is_named_expression, name_words
+from openmath.answers.names import is_name, is_named_expression, name_words, word
 from openmath.answers.numeric import UnsupportedError, equal_at_points
-from openmath.answers.symbolic import needs_sympy
 from openmath.answers.trees import (
     EXPRESSIONS,
     Items,
     Node,
-    Raw,
     Relation,
     Symbol,
     add,
@@ -38,8 +36,12 @@ class RelationComparison(ValueComparison):
     def _relations(self, one: Relation, other: Relation) -> bool:
         if one.ops[0] in _ORDERS or other.ops[0] in _ORDERS:
             return self._inequalities(one, other)
-        if len(one.sides) == len(other.sides) == 2 and one.ops == other.ops == ("=",) and self._equations(one, other):
+        if one.ops == other.ops == ("=",) and self._same_sides(one.sides, other.sides[::-1]):
             return True
+        if _is_equation(one) and _is_equation(other):
+            differences = [add(tree.sides[0], negate(tree.sides[1])) for tree in (one, other)]
+            if self._proportional(*differences) is not None:
+                return True
         for chain, pair in ((one, other), (other, one)):
             if (
                 len(chain.sides) > 2
@@ -55,15 +57,8 @@ class RelationComparison(ValueComparison):
                     return True
         return False
 
-    def _equations(self, one: Relation, other: Relation) -> bool:
-        """Two equations: equal sides, or differences of sides that are proportional."""
-        if not all(isinstance(side, EXPRESSIONS) for side in (*one.sides, *other.sides)):
-            pairs = ((0, 1), (1, 0))
-            return any(
-                self.same(one.sides[0], other.sides[a]) and self.same(one.sides[1], other.sides[b]) for a, b in pairs
-            )
-        left, right = (add(tree.sides[0], negate(tree.sides[1])) for tree in (one, other))
-        return self._proportional(left, right) is not None
+    def _same_sides(self, ones: Sequence[Node], others: Sequence[Node]) -> bool:
+        return all(self.same(one, other) for one, other in zip(ones, others, strict=True))
 
     def _proportional(self, left: Node, right: Node) -> int | None:
         """The sign of the constant factor between two expressions (0: unknown); None if there is no such factor."""
@@ -80,8 +75,6 @@ class RelationComparison(ValueComparison):
         return self._proportional_at_points(left, right)
 
     def _proportional_at_points(self, left: Node, right: Node) -> int | None:
-        if needs_sympy(left) or needs_sympy(right):
-            return None
         names = variables(left) | variables(right)
         if not names:
             return None
@@ -94,11 +87,11 @@ class RelationComparison(ValueComparison):
             return None
 
     def _inequalities(self, one: Relation, other: Relation) -> bool:
+        if not all(isinstance(side, EXPRESSIONS) for side in (*one.sides, *other.sides)):
+            return one.ops == other.ops and self._same_sides(one.sides, other.sides)
         return can_be_paired(_steps(one), _steps(other), self._same_inequality)
 
     def _same_inequality(self, one: tuple[Node, str], other: tuple[Node, str]) -> bool:
-        if not isinstance(one[0], EXPRESSIONS) or not isinstance(other[0], EXPRESSIONS):
-            return False
         sign = self._proportional(one[0], other[0])
         if sign is None:
             return False
@@ -114,8 +107,6 @@ class RelationComparison(ValueComparison):
             if cut == 0 and is_name(sides[0]):
                 return [(sides[0], sides[1])]
             sides, ops = sides[: cut + 1], ops[:cut]
-            if len(sides) == 1:
-                return [(None, sides[0])]
         if ops == ["in"]:
             return [(sides[0], sides[1])]
         if any(op != "=" for op in ops):
@@ -131,12 +122,9 @@ class RelationComparison(ValueComparison):
             pairs.append((sides[-1], sides[0]))
         elif self._is_chain(sides):
             pairs.append((None, sides[0]))
-        elif len(sides) == 2:
-            for name, value in (sides, sides[::-1]):
-                if is_named_expression(name, value):
-                    pairs.append((name, value))
-        elif is_named_expression(sides[0], sides[-1]):
-            pairs.append((sides[0], sides[-1]))
+        else:
+            ends = (sides[0], sides[-1]), (sides[-1], sides[0])
+            pairs.extend((name, value) for name, value in ends if is_named_expression(name, value))
         return pairs
 
     def _is_chain(self, sides: list[Node]) -> bool:
@@ -174,28 +162,29 @@ class RelationComparison(ValueComparison):
         name, values = one.sides[0], bare_list(one.sides[-1])
         if not isinstance(name, Symbol) or values is None or one.ops != ("=",):
             return False
-        found = []
-        for item in other.items:
-            if not (isinstance(item, Relation) and isinstance(item.sides[0], Symbol)):
-                return False
-            if item.sides[0].name.partition("_")[0] != name.name:
-                return False
-            found.append(item.sides[-1])
-        return self._unordered(values, found)
+        found = [
+            item.sides[-1]
+            for item in other.items
+            if isinstance(item, Relation) and word(item.sides[0]).partition("_")[0] == name.name
+        ]
+        return len(found) == len(other.items) and self._unordered(values, found)
 
     def _system(self, names: Items, values: Node, other: Items) -> bool:
         """``(x, y) = (3, 4)`` for ``x = 3, y = 4``."""
-        if not isinstance(values, Items) or len(values.items) != len(names.items):
-            return False
-        equations = tuple(Relation(pair, ("=",)) for pair in zip(names.items, values.items, strict=True))
-        return all(isinstance(item, Relation) for item in other.items) and self._unordered(equations, other.items)
+        parts = values.items if isinstance(values, Items) else (values,)
+        equations = [Relation(pair, ("=",)) for pair in zip(names.items, parts, strict=False)]
+        relations = [item for item in other.items if isinstance(item, Relation)]
+        whole = len(parts) == len(names.items) and len(relations) == len(other.items)
+        return whole and self._unordered(equations, relations)
+
+
+def _is_equation(tree: Relation) -> bool:
+    return tree.ops == ("=",) and all(isinstance(side, EXPRESSIONS) for side in tree.sides)
 
 
 def _steps(tree: Relation) -> list[tuple[Node, str]]:
-    steps: list[tuple[Node, str]] = []
-    for left, op, right in zip(tree.sides, tree.ops, tree.sides[1:], strict=False):
-        if isinstance(left, EXPRESSIONS) and isinstance(right, EXPRESSIONS):
-            steps.append((add(left, negate(right)), op))
-        else:
-            steps.append((Raw(""), op))
-    return steps
+    """``a < b < c`` as ``a - b < 0`` and ``b - c < 0``."""
+    return [
+        (add(left, negate(right)), op)
+        for left, op, right in zip(tree.sides, tree.ops, tree.sides[1:], strict=False)
+    ]  # fmt: skip

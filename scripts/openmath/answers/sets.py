@@ -98,8 +98,7 @@ def sets_equal(one: RealSet, other: RealSet, same: Callable[[Node, Node], bool])
     if len(one.segments) != len(other.segments):
         return False
     return all(
-        left.closed == right.closed
-        and (left.value == right.value if math.isinf(left.value) else same(left.tree, right.tree))
+        left.closed == right.closed and same(left.tree, right.tree)
         for lefts, rights in zip(one.segments, other.segments, strict=True)
         for left, right in zip(lefts, rights, strict=True)
     )
@@ -216,11 +215,8 @@ def _half_line(left: Node, op: str, right: Node, name: str) -> tuple[Segment, ..
 
 def _absolute(inside: Node, op: str, bound: Node, name: str) -> tuple[Segment, ...]:
     """``|u| < b`` as ``-b < u < b``, ``|u| > b`` as the two half lines."""
-    value = _end(bound, True).value
     if op not in ("<", "<=", ">", ">="):
         raise NoSetError
-    if value < 0:
-        return () if op in ("<", "<=") else _ALL
     if op in ("<", "<="):
         return _intersection(_half_line(inside, op, bound, name), _half_line(inside, _FLIPPED[op], negate(bound), name))
     return _union([*_half_line(inside, op, bound, name), *_half_line(inside, _FLIPPED[op], negate(bound), name)])
@@ -253,9 +249,7 @@ def _quadratic(left: Node, op: str, right: Node, name: str) -> tuple[Segment, ..
 def _solved(left: Node, op: str, right: Node, name: str) -> tuple[Node, str]:
     """``2x - 1 < 5`` as ``x < 3``: the difference of the sides must be linear in the variable, over the rationals."""
     form = form_of(Apply("+", (left, negate(right))))
-    if form is None or form.below != {(): 1} or not form.complete:
-        raise NoSetError
-    slope = form.above.get(((name, 1),))
+    slope = None if form is None else form.above.get(((name, 1),))
     constant = rational_of(
         Apply("+", (Apply("+", (left, negate(right))), Apply("*", (Number(-(slope or 0)), Symbol(name)))))
     )
@@ -288,10 +282,8 @@ def _complement(segments: tuple[Segment, ...]) -> tuple[Segment, ...]:
     gaps: list[Segment] = []
     low = _ALL[0][0]
     for first, last in segments:
-        if first.value > low.value or (first.value == low.value and low.closed and not first.closed):
+        if first.value > low.value or low.closed:
             gaps.append((low, first._replace(closed=not first.closed and not math.isinf(first.value))))
-        elif first.value == low.value and low.closed:
-            gaps.append((low, low)) if not first.closed else None
         low = last._replace(closed=not last.closed and not math.isinf(last.value))
     if low.value < math.inf:
         gaps.append((low, _ALL[0][1]))

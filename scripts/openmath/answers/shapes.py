@@ -34,7 +34,7 @@ def shape(tree: Node) -> Node:
     """Bring a parsed tree to the shape in which it is compared."""
     if isinstance(tree, EXPRESSIONS):
         variants = expand(tree)
-        return tree if len(variants) == 1 else Items("", "", tuple(_tidy(item) for item in variants))
+        return tree if len(variants) == 1 else Items("", "", tuple(variants))
     if isinstance(tree, Items):
         return _shape_items(tree)
     if isinstance(tree, Relation):
@@ -46,28 +46,19 @@ def shape(tree: Node) -> Node:
             return Items("", "", tuple(Quantity(item, tree.dimension, tree.scale) for item in values))
         return Quantity(value, tree.dimension, tree.scale)
     if isinstance(tree, Family):
-        return Family(shape(tree.member), tree.parameter, tree.condition)
+        return Family(shape(tree.member), tree.parameter)
     if isinstance(tree, Builder):
         return _shape_builder(tree)
     if isinstance(tree, Congruence):
         residues = bare_list(shape(tree.residue))
         return tree if residues is None else Items("", "", tuple(Congruence(item, tree.modulus) for item in residues))
-    if isinstance(tree, Matrix):
-        return Matrix(tuple(tuple(shape(cell) for cell in row) for row in tree.rows))
-    return tree
-
-
-def _tidy(tree: Node) -> Node:
-    """``0 + x`` and ``0 - x``, which a leading plus-minus leaves, as ``x`` and ``-x``."""
-    if isinstance(tree, Apply) and tree.op == "+" and tree.args[0] == Number(0) and len(tree.args) == 2:
-        return tree.args[1]
     return tree
 
 
 def _shape_builder(tree: Builder) -> Node:
     """Sets over an integer parameter are families; bounded sets of integers are listed."""
     element, condition = tree.element, shape(tree.condition)
-    if isinstance(condition, Family) and condition.condition is None:
+    if isinstance(condition, Family):
         member = condition.member
         if isinstance(member, Relation) and member.ops == ("=",) and member.sides[0] == element:
             return Family(member.sides[1], condition.parameter)
@@ -103,8 +94,6 @@ def _shape_relation(tree: Relation) -> Node:
 
 
 def _shape_items(tree: Items) -> Node:
-    if tree.opening in ("and", "or"):
-        return Items(tree.opening, "", tuple(shape(item) for item in tree.items))
     items: list[Node] = []
     for item in tree.items:
         shaped = shape(item)
@@ -226,13 +215,11 @@ def _chosen(tree: Node, sign: int) -> Node:
 
 
 def _first_chosen(tree: Node) -> list[Node]:
-    if not isinstance(tree, Apply):
-        return [tree]
-    if tree.op == "pm":
+    if isinstance(tree, Apply) and tree.op == "pm":
         return [Apply("+", tree.args), Apply("+", (tree.args[0], negate(tree.args[1])))]
-    for index, arg in enumerate(tree.args):
-        if contains(arg, "pm"):
-            return [
-                Apply(tree.op, (*tree.args[:index], variant, *tree.args[index + 1 :])) for variant in _first_chosen(arg)
-            ]
+    if isinstance(tree, Apply):
+        for index, arg in enumerate(tree.args):
+            if contains(arg, "pm"):
+                before, after = tree.args[:index], tree.args[index + 1 :]
+                return [Apply(tree.op, (*before, variant, *after)) for variant in _first_chosen(arg)]
     return [tree]

@@ -22,20 +22,20 @@ PI, E, I, INFINITY = "\\pi", "\\e", "\\i", "\\infty"  # noqa: E741
 CONSTANTS = frozenset((PI, E, I, INFINITY))
 
 
-class Number(Struct, frozen=True):
+class Number(Struct, frozen=True, gc=False):
     """An exact rational; ``digits`` is the number of significant digits of a written decimal, 0 for anything else."""
 
     value: int | Fraction
     digits: int = 0
 
 
-class Symbol(Struct, frozen=True):
+class Symbol(Struct, frozen=True, gc=False):
     """A variable, or one of the constants ``PI``, ``E``, ``I`` and ``INFINITY``."""
 
     name: str
 
 
-class Apply(Struct, frozen=True, cache_hash=True):
+class Apply(Struct, frozen=True, gc=False, cache_hash=True):
     """An operation on expressions.
 
     "+" and "*" take any number of arguments; "/", "^" and "root" (radicand, index) take two; the others are functions,
@@ -46,7 +46,7 @@ class Apply(Struct, frozen=True, cache_hash=True):
     args: tuple["Node", ...]
 
 
-class Items(Struct, frozen=True, cache_hash=True):
+class Items(Struct, frozen=True, gc=False, cache_hash=True):
     """Several answers in a row; ``opening`` and ``closing`` are "" for a bare list, "{" and "}" for a set."""
 
     opening: str
@@ -54,26 +54,26 @@ class Items(Struct, frozen=True, cache_hash=True):
     items: tuple["Node", ...]
 
 
-class Matrix(Struct, frozen=True):
+class Matrix(Struct, frozen=True, gc=False):
     """The rows of a matrix; a vector in angle brackets is a column."""
 
     rows: tuple[tuple["Node", ...], ...]
 
 
-class Cases(Struct, frozen=True):
+class Cases(Struct, frozen=True, gc=False):
     """A function by cases: (expression, condition) pairs, in any order."""
 
     branches: tuple[tuple["Node", ...], ...]
 
 
-class Relation(Struct, frozen=True):
+class Relation(Struct, frozen=True, gc=False):
     """A chain ``sides[0] ops[0] sides[1] ops[1] ...``; the operators are = != < <= > >= in approx."""
 
     sides: tuple["Node", ...]
     ops: tuple[str, ...]
 
 
-class SetOperation(Struct, frozen=True):
+class SetOperation(Struct, frozen=True, gc=False):
     """A union, intersection or difference of two sets; ``op`` is "cup", "cap" or "setminus"."""
 
     op: str
@@ -81,28 +81,27 @@ class SetOperation(Struct, frozen=True):
     right: "Node"
 
 
-class NamedSet(Struct, frozen=True):
+class NamedSet(Struct, frozen=True, gc=False):
     """One of the number sets R, Z, N, Q, C."""
 
     name: str
 
 
-class Builder(Struct, frozen=True):
+class Builder(Struct, frozen=True, gc=False):
     """The set of all ``element`` for which ``condition`` holds."""
 
     element: "Node"
     condition: "Node"
 
 
-class Family(Struct, frozen=True):
-    """``member`` for every integer ``parameter``, or where ``condition`` holds."""
+class Family(Struct, frozen=True, gc=False):
+    """``member`` for every integer ``parameter``."""
 
     member: "Node"
     parameter: str
-    condition: Union["Node", None] = None
 
 
-class Quantity(Struct, frozen=True):
+class Quantity(Struct, frozen=True, gc=False):
     """A value with a unit: ``dimension`` says what is measured, ``scale`` how much of its base unit the unit is.
 
     ``scale`` is a multiple of the base unit of the dimension; nouns are their own dimension, with scale 1.
@@ -113,27 +112,27 @@ class Quantity(Struct, frozen=True):
     scale: Fraction
 
 
-class Numeral(Struct, frozen=True):
+class Numeral(Struct, frozen=True, gc=False):
     """Digits in a stated base."""
 
     digits: str
     base: int
 
 
-class Ratio(Struct, frozen=True):
+class Ratio(Struct, frozen=True, gc=False):
     """``a : b`` or ``a : b : c ...``."""
 
     parts: tuple["Node", ...]
 
 
-class Congruence(Struct, frozen=True):
+class Congruence(Struct, frozen=True, gc=False):
     """``residue`` modulo ``modulus``."""
 
     residue: "Node"
     modulus: "Node"
 
 
-class Clock(Struct, frozen=True):
+class Clock(Struct, frozen=True, gc=False):
     """A time of day in seconds since midnight or noon.
 
     ``half`` is "am" or "pm", "24 am" or "24 pm" where the hour alone says so, "" where nothing does.
@@ -143,7 +142,7 @@ class Clock(Struct, frozen=True):
     half: str
 
 
-class Date(Struct, frozen=True):
+class Date(Struct, frozen=True, gc=False):
     """A date; the year is 0 where the text gives none, the day is 0 for a month of a year; ``weekday`` may be ""."""
 
     year: int
@@ -152,20 +151,20 @@ class Date(Struct, frozen=True):
     weekday: str = ""
 
 
-class Choice(Struct, frozen=True):
+class Choice(Struct, frozen=True, gc=False):
     """A lettered option, and what it says where the answer repeats that."""
 
     letter: str
     content: Union["Node", None] = None
 
 
-class Words(Struct, frozen=True):
+class Words(Struct, frozen=True, gc=False):
     """Plain words in one spelling: lower case, single spaces, no articles; capitals alone keep their case."""
 
     text: str
 
 
-class Raw(Struct, frozen=True):
+class Raw(Struct, frozen=True, gc=False):
     """A text that cannot be read: equal to itself in another layout, and to nothing else."""
 
     text: str
@@ -194,7 +193,7 @@ def negate(tree: Node) -> Node:
     if isinstance(tree, Number):
         return Number(-tree.value, tree.digits)
     if isinstance(tree, Numeral):
-        return Numeral(tree.digits.removeprefix("-") if tree.digits[0] == "-" else f"-{tree.digits}", tree.base)
+        return Numeral(f"-{tree.digits}".removeprefix("--"), tree.base)
     return Apply("*", (Number(-1), tree))
 
 
@@ -291,5 +290,5 @@ FUNCTIONS = frozenset(
         "conj",
     ]
 )
-OPERATIONS = FUNCTIONS | {"+", "*", "/", "^", "root", "!", "!!", "binom", "deg", "percent", "mod", "pm", "mp",
+OPERATIONS = FUNCTIONS | {"+", "*", "/", "^", "root", "!", "!!", "binom", "deg", "percent", "pm", "mp",
                           "sum", "prod", "int", "lim", "conj", "dim", "rank", "tr"}  # fmt: skip

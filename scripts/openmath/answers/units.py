@@ -178,7 +178,7 @@ _DIMENSIONS = ("length", "mass", "time", "charge", "amount", "kelvin")
 def _si_table() -> dict[str, _Entry]:
     table: dict[str, _Entry] = {}
     for symbol, (names, scale, exponents) in _SI.items():
-        bases = tuple((base, power) for base, power in zip(_DIMENSIONS, exponents, strict=False) if power)
+        bases = tuple((base, power) for base, power in zip(_DIMENSIONS, exponents, strict=False))
         for prefix, (prefix_name, power) in _PREFIXES.items():
             entry = (bases, scale * Fraction(10) ** power)
             table[prefix + symbol] = entry

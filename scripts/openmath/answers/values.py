@@ -42,7 +42,7 @@ class ValueComparison(ABC):
         if one == other:
             return True
         if isinstance(one, Number) and isinstance(other, Number) and not (one.digits or other.digits):
-            return one.value == other.value
+            return False
         if self._equal_values(one, other):
             return True
         common = self.conventions.logarithm == "either" and (contains(one, "log") or contains(other, "log"))
@@ -84,17 +84,7 @@ class ValueComparison(ABC):
         """A written decimal for the value that it is the correct rounding of."""
         if self.conventions.rounding == "none":
             return False
-        pairs = ((one, other), (other, one))
-        for decimal, exact in pairs:
-            if (
-                not isinstance(decimal, Number)
-                and isinstance(decimal, Apply)
-                and decimal.op == "*"
-                and len(decimal.args) == 2
-            ):
-                sign, inner = decimal.args
-                if sign == Number(-1) and isinstance(inner, Number):
-                    decimal = Number(-inner.value, inner.digits)
+        for decimal, exact in ((one, other), (other, one)):
             if not isinstance(decimal, Number):
                 continue
             enough = decimal.digits >= ROUNDED_DIGITS or (
@@ -105,25 +95,24 @@ class ValueComparison(ABC):
         return False
 
     def _rounds_to(self, decimal: Number, exact: Node) -> bool:
-        digits = decimal.digits
-        if isinstance(exact, Number) and exact.digits and exact.digits <= digits:
+        approximate = float_value(exact)
+        if approximate is None or not math.isfinite(approximate) or approximate == 0 or decimal.value == 0:
             return False
-        value = float_value(exact)
-        if value is None or not math.isfinite(value) or value == 0 or decimal.value == 0:
-            return False
-        unit = Fraction(1, 2) * _last_place(Fraction(decimal.value), digits)
+        value, slack = Fraction(approximate), abs(Fraction(approximate)) / 2**50
         form = rational_of(exact)
-        difference = abs(Fraction(decimal.value) - Fraction(form if form is not None else value))
-        self.used("points" if form is None else "exact")
-        slack = Fraction(0) if form is not None else abs(Fraction(value)) / 2**50
-        return difference <= unit + slack
+        tier = "points"
+        if form is not None:
+            value, slack, tier = Fraction(form), Fraction(0), "exact"
+        self.used(tier)
+        half = _last_place(abs(Fraction(decimal.value)), decimal.digits) / 2
+        return abs(decimal.value - value) <= half + slack
 
 
 def _last_place(value: Fraction, digits: int) -> Fraction:
-    """The unit of the last of ``digits`` significant digits."""
-    exponent = math.floor(math.log10(abs(value)))
-    if abs(value) >= Fraction(10) ** (exponent + 1):
-        exponent += 1
+    """The unit of the last of ``digits`` significant digits of a positive value."""
+    exponent = len(str(value.numerator)) - len(str(value.denominator))
+    if value < Fraction(10) ** exponent:
+        exponent -= 1
     return Fraction(10) ** (exponent - digits + 1)
 
 

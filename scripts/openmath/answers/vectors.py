@@ -14,7 +14,6 @@ from openmath.answers.trees import (
     multiply,
     substitute,
     symbols,
-    variables,
 )  # fmt: skip
 
 
@@ -39,8 +38,6 @@ def spread(tree: Apply) -> Node | None:
         labelled = len(scalars) == 1 and isinstance(scalars[0], Symbol) and scalars[0].name[0].isupper()
         if labelled:
             return holder
-        if (holder.opening, holder.closing) != ("(", ")"):
-            return None
         return Items(holder.opening, holder.closing, tuple(multiply(*scalars, item) for item in holder.items))
     return Matrix(tuple(tuple(multiply(*scalars, cell) for cell in row) for row in holder.rows))
 
@@ -73,17 +70,15 @@ def transposed(tree: Node) -> Node | None:
 
 
 def determinant(rows: tuple[tuple[Node, ...], ...]) -> Node | None:
-    if len(rows) > 4 or any(len(row) != len(rows) for row in rows):
-        return None
+    """The determinant of a square matrix of at most four rows, as an expression; None for any other."""
+    return _expanded(rows) if len(rows) <= 4 and all(len(row) == len(rows) for row in rows) else None
+
+
+def _expanded(rows: tuple[tuple[Node, ...], ...]) -> Node:
     if len(rows) == 1:
         return rows[0][0]
-    terms = []
-    for index, cell in enumerate(rows[0]):
-        minor = determinant(tuple(row[:index] + row[index + 1 :] for row in rows[1:]))
-        if minor is None:
-            return None
-        terms.append(multiply(Number((-1) ** index), cell, minor))
-    return add(*terms)
+    minors = [tuple(row[:index] + row[index + 1 :] for row in rows[1:]) for index in range(len(rows))]
+    return add(*(multiply(Number((-1) ** index), cell, _expanded(minors[index])) for index, cell in enumerate(rows[0])))
 
 
 def factors(tree: Node) -> tuple[Node, ...]:
@@ -121,6 +116,4 @@ def components(tree: Node, count: int) -> list[Node] | None:
     if not has_unit_vectors(tree) or count > 3:
         return None
     names = UNIT_VECTORS[:count]
-    if any(name in variables(tree) for name in UNIT_VECTORS[count:]):
-        return None
     return [substitute(tree, {name: Number(int(name == chosen)) for name in names}) for chosen in names]

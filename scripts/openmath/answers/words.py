@@ -170,7 +170,7 @@ def number_words(words: str) -> int | Fraction | None:
         part = _PARTS[parts[-1].rstrip("s")] if parts[-1] != "halves" else 2
         if parts == ["half"]:
             return Fraction(sign, 2)
-        count = 1 if parts[:-1] == ["a"] else _whole(parts[:-1])
+        count = _whole(parts[:-1])
         return None if count is None or len(parts) == 1 else Fraction(sign * count, part)
     value = _whole(parts)
     return None if value is None else sign * value
