@@ -190,7 +190,7 @@ _UNITS = _table()
 _SI_UNITS = _si_table()
 _POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
 _HYPHEN = re.compile(r"-(?!\d)")
-_WORD = re.compile(r"[A-Za-z°%¢_]+|\^|-?\d+|/|\*")
+_WORD = re.compile(r"[A-Za-z°%¢_]+|\^|-?\d+|/")
 
 
 def is_measure(word: str) -> bool:
@@ -252,8 +252,6 @@ def _measure(words: list[str], cased: list[str]) -> Unit | None:
         if word in ("per", "/", "a", "an", "each"):
             sign = -1
             continue
-        if word == "*":
-            continue
         if word in ("square", "sq", "cubic", "cu"):
             pending = _POWERS[word]
             continue
@@ -277,7 +275,7 @@ def _measure(words: list[str], cased: list[str]) -> Unit | None:
         for base, exponent in entry[0]:
             exponents[base] = exponents.get(base, 0) + sign * power * exponent
         scale *= entry[1] ** (sign * power)
-        sign = sign if index < len(words) and words[index] == "*" else 1
+        sign = 1
     if pending != 1:
         return None
     dimension = " ".join(f"{base}^{exponent}" for base, exponent in sorted(exponents.items()) if exponent)
