@@ -53,7 +53,7 @@ SOURCES = ROOT / "scripts" / "openmath"
 LABELLED = ROOT / "tests" / "data" / "answers"
 _ANSWERS = (
     "test_answers", "test_answer_properties", "test_answer_rules", "test_answer_hostile", "test_convention_options",
-    "test_answer_comparing", "test_answer_sets",
+    "test_answer_comparing", "test_answer_sets", "test_answer_values",
 )  # fmt: skip
 MODULES: dict[str, tuple[str, ...]] = {
     **{f"answers.{path.stem}".removesuffix(".__init__"): _ANSWERS for path in sorted(SOURCES.glob("answers/*.py"))},

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from openmath.metrics import aligned
 from openmath.resampling import bootstrap_interval
 
 TABLE_COLUMNS = ("model", "other", "difference", "difference_low", "difference_high", "only_model", "only_other")
@@ -74,9 +75,7 @@ def format_comparison(comparisons: dict[str, dict[str, Any]]) -> str:
     for mode, figures in comparisons.items():
         cells = [_cell(figures.get(name), "{:.2f}") for name in TABLE_COLUMNS]
         lines.append([mode, *cells, _cell(figures.get("p_value"), "{:.3g}")])
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    rows = [" | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
-    return "\n".join(row.rstrip() for row in rows)
+    return "\n".join(row.rstrip() for row in aligned(lines))
 
 
 def _cell(value: float | None, form: str) -> str:

@@ -12,7 +12,7 @@ over the problems (Chen et al. 2021, arXiv 2107.03374):
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import NormalDist
@@ -147,13 +147,15 @@ def format_table(benchmark: str, modes: dict[str, Metrics]) -> str:
     """The table of one benchmark, laid out as the source documents print it; "-" stands where nothing was judged."""
     header = ["evaluation_mode", *COLUMNS]
     lines = [[mode, *(_cell(metrics[column]) for column in COLUMNS)] for mode, metrics in modes.items()]
-    widths = [max(len(line[index]) for line in [header, *lines]) for index in range(len(header))]
-    rows = [
-        " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in [header, *lines]
-    ]
-    total = sum(widths) + 3 * (len(widths) - 1)
-    return "\n".join([f" {benchmark} ".center(total, "-"), *rows])
+    rows = aligned([header, *lines])
+    title = f" {benchmark} ".center(len(rows[0]), "-")
+    return "\n".join([title, *(row.rstrip() for row in rows)])
+
+
+def aligned(lines: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of cells as rows of equal width, with bars between the columns."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return [" | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
 
 
 def _cell(value: float | int | None) -> str:

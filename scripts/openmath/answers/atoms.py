@@ -4,7 +4,7 @@ from fractions import Fraction
 
 from openmath.answers.functions import FunctionParser
 from openmath.answers.lexer import UnreadableError
-from openmath.answers.number_tokens import number
+from openmath.answers.number_tokens import number, numeral
 from openmath.answers.trees import (
     EXPRESSIONS,
     Apply,
@@ -14,7 +14,6 @@ from openmath.answers.trees import (
     Matrix,
     Node,
     Number,
-    Numeral,
     Symbol,
     multiply,
 )
@@ -22,13 +21,6 @@ from openmath.answers.units import is_measure
 
 APPLIED = frozenset("fghFGH")
 _NAMED = ["(", "s", ")", "rel"]
-_BASES = {
-    name: base
-    for base, name in enumerate(
-        ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"], 2
-    )
-}
-_BASES["sixteen"] = 16
 
 
 class AtomParser(FunctionParser):
@@ -88,11 +80,11 @@ class AtomParser(FunctionParser):
             self.expect("}")
         else:
             base_text = self.advance()
-        base = _BASES.get(base_text.lower()) or (int(base_text) if base_text.isdigit() and len(base_text) < 3 else 0)
         digits = text.replace(",", "")
-        if not 2 <= base <= 36 or not all(digit == "." or (digit.isdigit() and int(digit) < base) for digit in digits):
+        tree = numeral(digits, base_text) if digits.replace(".", "").isdigit() else None
+        if tree is None:
             raise UnreadableError
-        return Numeral(digits, base)
+        return tree
 
     def symbol(self) -> Node:
         name = self.advance()

@@ -1,7 +1,5 @@
 """What several items make together: lists, families over the integers, joined inequalities, quantities in two units."""
 
-from fractions import Fraction
-
 from openmath.answers.lexer import UnreadableError
 from openmath.answers.trees import (
     INFINITY,
@@ -15,10 +13,11 @@ from openmath.answers.trees import (
     Relation,
     Symbol,
     add,
+    is_inequality,
     multiply,
     symbols,
 )
-from openmath.answers.units import read_unit
+from openmath.answers.units import DEGREE, PERCENT
 
 
 def combine(items: list[Node], joints: list[str]) -> Node:
@@ -34,7 +33,7 @@ def combine(items: list[Node], joints: list[str]) -> Node:
     parameter = _integer_parameter(conditions)
     if parameter is not None:
         return Family(member, parameter)
-    if all(isinstance(item, Relation) for item in items) and any(_is_order(item) for item in items):
+    if all(isinstance(item, Relation) for item in items) and any(is_inequality(item) for item in items):
         op = "or" if "or" in joints else "and"
         return Items(op, "", tuple(items))
     return Items("", "", tuple(items))
@@ -47,10 +46,6 @@ def _are_intervals(items: list[Node]) -> bool:
         "[" in pair.opening or "]" in pair.closing or INFINITY in symbols(pair.items[0]) | symbols(pair.items[1])
         for pair in pairs
     )
-
-
-def _is_order(tree: Node) -> bool:
-    return isinstance(tree, Relation) and all(op in ("<", "<=", ">", ">=", "!=") for op in tree.ops)
 
 
 def _integer_parameter(conditions: list[Node]) -> str | None:
@@ -80,14 +75,8 @@ def together(one: Node, other: Node) -> Quantity:
 
 def as_expression(tree: Node) -> Node:
     """Degrees and percent within an expression are factors."""
-    if isinstance(tree, Quantity) and tree.dimension == measured("degree")[0]:
+    if isinstance(tree, Quantity) and tree.dimension == DEGREE:
         return Apply("deg", (tree.value,))
-    if isinstance(tree, Quantity) and tree.dimension == measured("percent")[0]:
+    if isinstance(tree, Quantity) and tree.dimension == PERCENT:
         return Apply("percent", (tree.value,))
     return tree
-
-
-def measured(unit: str) -> tuple[str, Fraction]:
-    found = read_unit(unit)
-    assert found is not None
-    return found.dimension, found.scale

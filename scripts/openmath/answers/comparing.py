@@ -33,7 +33,6 @@ from openmath.answers.trees import (
     Family,
     Items,
     Matrix,
-    NamedSet,
     Node,
     Number,
     Numeral,
@@ -50,10 +49,9 @@ from openmath.answers.trees import (
     substitute,
     symbols,
 )  # fmt: skip
-from openmath.answers.units import same_dimension
+from openmath.answers.units import DEGREE, PERCENT, RADIAN, same_dimension
 from openmath.answers.vectors import components, spread, vector
 
-PERCENT, DEGREE, RADIAN = "percent^1", "angle^1", "radian^1"
 _VALUED = (*EXPRESSIONS, Cases)
 
 
@@ -368,6 +366,3 @@ def _members(tree: Node) -> list[Node]:
     if isinstance(tree, Relation) and tree.ops in (("=",), ("in",)) and is_name(tree.sides[0]):
         tree = tree.sides[1]
     return list(tree.items) if isinstance(tree, Items) and tree.opening == "" else [tree]
-
-
-__all__ = ["Comparison", "Date", "NamedSet", "is_name"]

@@ -25,6 +25,8 @@ import re
 from collections.abc import Callable
 from typing import Literal
 
+from openmath.answers.lexer import closing_brace
+
 Extractor = Callable[[str], str | None]
 
 METHODS = ("boxed", "hashes", "regex", "boxed_or_hashes")
@@ -36,7 +38,6 @@ _BOX = re.compile(
     r"\\(?:(?:boxed|fbox)(?![A-Za-z])|framebox(?![A-Za-z])(?:\s*\[[^\[\]{}]{0,40}\]){0,2})(?P<blank>\s*)",
 )
 _CUT_COMMANDS = (r"\box", r"\boxe", r"\fbo", r"\framebo")
-_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 
 _LAYOUT = r"(?:\s|\$|~|&|\*\*|\\[()\[\],;:! ]|\\q?quad)*+"
 _EMPTY = re.compile(_LAYOUT)
@@ -178,7 +179,7 @@ def _box_content(text: str, box: re.Match[str]) -> tuple[str | None, int]:
     start = box.end()
     if not text.startswith("{", start):
         return _bare_content(text, start, spaced=bool(box["blank"]))
-    end = _closing_brace(text, start)
+    end = closing_brace(text, start)
     if end < 0:
         return None, len(text)
     content = text[start + 1 : end].strip()
@@ -205,19 +206,6 @@ def _bare_content(text: str, start: int, spaced: bool) -> tuple[str | None, int]
     if depth:
         return None, len(text)
     return text[start:index] or None, index
-
-
-def _closing_brace(text: str, start: int) -> int:
-    """Where the brace that opens at ``start`` closes; -1 if it does not. What a backslash stands before is no brace."""
-    depth = 0
-    for sign in _BRACE.finditer(text, start):
-        if sign[0] == "{":
-            depth += 1
-        elif sign[0] == "}":
-            depth -= 1
-            if depth == 0:
-                return sign.start()
-    return -1
 
 
 def _is_one_answer(text: str, start: int, end: int) -> bool:

@@ -170,21 +170,19 @@ def _chosen(match: re.Match[str]) -> str:
     return rf"\frac{{{above}!}}{{({above}-{below})!}}"
 
 
+_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
+
+
 def closing_brace(text: str, start: int) -> int:
-    """Where the brace that opens at ``start`` is closed; -1 if it is not."""
+    """Where the brace that opens at ``start`` closes; -1 if it does not. What a backslash stands before is no brace."""
     depth = 0
-    index = start
-    while index < len(text):
-        char = text[index]
-        if char == "\\":
-            index += 1
-        elif char == "{":
+    for sign in _BRACE.finditer(text, start):
+        if sign[0] == "{":
             depth += 1
-        elif char == "}":
+        elif sign[0] == "}":
             depth -= 1
             if depth == 0:
-                return index
-        index += 1
+                return sign.start()
     return -1
 
 

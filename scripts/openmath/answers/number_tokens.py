@@ -4,9 +4,11 @@ import re
 from fractions import Fraction
 
 from openmath.answers.lexer import UnreadableError
-from openmath.answers.trees import Number
+from openmath.answers.trees import Number, Numeral
 
 MAX_POWER = 5000
+_BASE_WORDS = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+BASES = {**{word: base for base, word in enumerate(_BASE_WORDS, 2)}, "sixteen": 16}
 
 
 def number(text: str) -> Number:
@@ -53,3 +55,16 @@ def _repeating(plain: str, period: str) -> Fraction:
             raise UnreadableError
     scale = 10 ** len(decimals)
     return Fraction(int(whole + decimals or "0"), scale) + Fraction(int(period), scale * (10 ** len(period) - 1))
+
+
+def numeral(digits: str, base_name: str) -> Numeral | None:
+    """Digits (with a sign or a point) in the base that a word or a number names; None if it has no such digits.
+
+    >>> numeral("-1b", "sixteen"), numeral("12", "2")
+    (Numeral(digits='-1B', base=16), None)
+    """
+    name = base_name.lower()
+    base = BASES.get(name) or (int(name) if name.isdigit() and len(name) < 3 else 0)
+    if not 2 <= base <= 36 or any(int(digit, 36) >= base for digit in digits.replace(".", "").lstrip("-")):
+        return None
+    return Numeral(digits.upper(), base)

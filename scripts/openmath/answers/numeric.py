@@ -20,6 +20,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from openmath.answers.exact import numeral_value
 from openmath.answers.trees import (
     INFINITY,
     OPERATIONS,
@@ -91,7 +92,7 @@ def _agreeing(
     """The points where both are defined and nearly agree; None as soon as they differ at one."""
     good = []
     for point in points:
-        verdict = _compare(one, other, point, field, _LOOSE)
+        verdict = _compare(one, other, point, field)
         if verdict is False:
             return None
         if verdict:
@@ -136,7 +137,8 @@ def _agree(one: Node, other: Node, point: dict[str, float], complex_values: bool
     return True
 
 
-def _compare(one: Node, other: Node, point: dict[str, float], field: "Field", tolerance: float) -> bool | None:
+def _compare(one: Node, other: Node, point: dict[str, float], field: "Field") -> bool | None:
+    """Whether both sides nearly agree in double precision; None where one is undefined or too large."""
     try:
         left, right = evaluate(one, point, field), evaluate(other, point, field)
         size = max(abs(left), abs(right))
@@ -145,7 +147,7 @@ def _compare(one: Node, other: Node, point: dict[str, float], field: "Field", to
         difference = abs(left - right)
     except (UndefinedError, OverflowError):
         return None
-    return bool(difference <= tolerance * max(size, 1e-3))
+    return bool(difference <= _LOOSE * max(size, 1e-3))
 
 
 @functools.lru_cache(maxsize=1024)
@@ -202,8 +204,6 @@ def evaluate(tree: Node, point: dict[str, float], field: Field) -> Any:
             return field.constants[tree.name]
         raise UnsupportedError
     if isinstance(tree, Numeral):
-        from openmath.answers.exact import numeral_value
-
         return field.number(numeral_value(tree))
     if isinstance(tree, Cases):
         return _chosen_case(tree, point, field)
@@ -294,10 +294,6 @@ def _whole(value: float) -> int:
     return int(value)
 
 
-def _arccot(x: Any, atan: Callable[[Any], Any], pi: Any) -> Any:
-    return pi / 2 - atan(x)
-
-
 def _log(log: Callable[[Any], Any]) -> Callable[..., Any]:
     def to_base(x: Any, base: Any = None) -> Any:
         if x == 0 or base == 0:
@@ -314,7 +310,7 @@ def _common(m: Any, pi: Any, gamma: Callable[[Any], Any], real: bool) -> dict[st
         "sinh": m.sinh, "cosh": m.cosh, "tanh": m.tanh, "arcsinh": m.asinh, "arccosh": m.acosh, "arctanh": m.atanh,
         "cot": lambda x: m.cos(x) / m.sin(x), "sec": lambda x: 1 / m.cos(x), "csc": lambda x: 1 / m.sin(x),
         "coth": lambda x: m.cosh(x) / m.sinh(x), "sech": lambda x: 1 / m.cosh(x), "csch": lambda x: 1 / m.sinh(x),
-        "arccot": lambda x: _arccot(x, m.atan, pi), "arcsec": lambda x: m.acos(1 / x),
+        "arccot": lambda x: pi / 2 - m.atan(x), "arcsec": lambda x: m.acos(1 / x),
         "arccsc": lambda x: m.asin(1 / x),
         "ln": _log(m.log), "log": _log(m.log), "deg": lambda x: x * pi / 180, "percent": lambda x: x / 100, "abs": abs,
         "!": lambda x: gamma(x + 1), "binom": lambda n, k: gamma(n + 1) / gamma(k + 1) / gamma(n - k + 1),

@@ -1,31 +1,28 @@
 """From the text of an answer to its tree: which reader is asked first, and what becomes of texts that none can read.
 
-    words ("no solution")  ->  option ("(C)")  ->  time, date, numeral  ->  the parser  ->  the parser behind a lead-in
-    ->  words  ->  the text itself (``Raw``), which equals only itself
+    time  ->  option ("(C)")  ->  words ("no solution")  ->  numeral, date  ->  the parser
+    ->  the parser behind a lead-in  ->  words  ->  the text itself (``Raw``), which equals only itself
 
-A tree is then brought to one shape: plus-minus becomes a list, the name in ``x = 1 or x = 2`` holds for the whole
-list, lists of lists become matrices. An answer may have a second reading, which is tried when the first does not
-agree: ``1,234`` is also a list of two.
+A tree is then brought to one shape (``shapes``). An answer may have a second reading, which is tried when the first
+does not agree: ``1,234,567`` is also a list of three.
 """
 
 import functools
 import re
 
 from openmath.answers import lexer
+from openmath.answers.exact import rational_of
 from openmath.answers.lexer import UnreadableError, clean
-from openmath.answers.number_tokens import number
+from openmath.answers.number_tokens import number, numeral
 from openmath.answers.parser import parse
-from openmath.answers.shapes import expand, shape
+from openmath.answers.shapes import shape
 from openmath.answers.trees import (
     EXPRESSIONS,
-    PI,
     Apply,
     Choice,
     Clock,
     Congruence,
-    E,
     Family,
-    I,
     Items,
     Matrix,
     NamedSet,
@@ -38,11 +35,12 @@ from openmath.answers.trees import (
     Relation,
     SetOperation,
     Words,
+    bare_list,
     negate,
+    variables,
 )  # fmt: skip
 from openmath.answers.words import (
     normal_words,
-    number_words,
     plain_text,
     raw,
     read_choice,
@@ -68,13 +66,6 @@ _NUMERAL = re.compile(
     r"|,?\s*\(?\s*(?:\\text\{)?\s*\(?(?:in\s+)?base[\s-]+\}?\s*(\w+)\}?\)?\}?)"
 )
 _MATRIX_CALL = re.compile(r"(?:sympy\.|np\.)?(?:Matrix|array|matrix)\s*\(\s*(\[.*\])\s*\)", re.DOTALL)
-_BASES = {
-    name: base
-    for base, name in enumerate(
-        ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"], 2
-    )
-}
-_BASES["sixteen"] = 16
 
 
 @functools.lru_cache(maxsize=2**14)
@@ -129,8 +120,8 @@ def _read(text: str) -> Node:
         return clock
     if "_" in text or "base" in text:
         match = _NUMERAL.fullmatch(_TEXT_DIGITS.sub(r"\1", text))
-        if match and (numeral := _numeral(match)) is not None:
-            return numeral
+        if match and (found := _numeral(match)) is not None:
+            return found
     if "-" in text or "/" in text:
         date = read_date(text)
         if date is not None:
@@ -139,8 +130,7 @@ def _read(text: str) -> Node:
         text = _INTEGER_IS.sub(r", \1 \\in \\mathbb{Z}", _FOR_INTEGER.sub(r", \1 \\in \\mathbb{Z}", _unmarked(text)))
     if "except" in text and (match := _ALL_EXCEPT.fullmatch(_unmarked(text))):
         rest = _read(match[1])
-        points = rest.items if isinstance(rest, Items) and rest.opening == "" else (rest,)
-        return SetOperation("setminus", NamedSet("R"), Items("{", "}", points))
+        return SetOperation("setminus", NamedSet("R"), Items("{", "}", bare_list(rest) or (rest,)))
     try:
         return shape(parse(_commas(text)))
     except UnreadableError:
@@ -203,27 +193,23 @@ def _only_words(text: str) -> Node | None:
 def _numeral(match: re.Match[str]) -> Node | None:
     if match[0].count("(") != match[0].count(")"):
         return None
-    digits, name = match[1].replace(" ", ""), (match[2] or match[3]).lower()
-    base = _BASES.get(name) or (int(name) if name.isdigit() and len(name) < 3 else 0)
-    if not 2 <= base <= 36 or any(int(digit, 36) >= base for digit in digits.replace(".", "").lstrip("-")):
-        return None
-    return Numeral(digits.upper(), base)
+    return numeral(match[1].replace(" ", ""), match[2] or match[3])
+
+
+_GROUPED_TWICE = re.compile(r"[1-9]\d{0,2}(?:,\d{3}){2,}(?:\.\d+)?")
 
 
 def _commas(text: str) -> str:
     """Within brackets a comma groups digits only where other commas have spaces: ``(100,200)`` is a pair."""
-    if text.startswith(("(", "[", "{")) or "\\{" in text or "(" in text:
-        separators = len(re.findall(r",\s", text))
+    if ("(" in text or "\\{" in text or text.startswith(("[", "{"))) and not re.search(r",\s", text):
         inner = re.sub(r"^\W+|\W+$", "", text)
-        if not separators and not re.fullmatch(
-            r"[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?", inner if text.startswith("(") and inner.count(",") > 1 else "x"
-        ):
+        if not (text.startswith("(") and _GROUPED_TWICE.fullmatch(inner)):
             return re.sub(r"(?<=\d),(?=\d{3}(?!\d))", ", ", text)
     return text
 
 
 def _read_otherwise(text: str) -> Node:
-    text = _CLOSING_SENTENCE.sub("", text).removeprefix("####").strip()
+    text = _CLOSING_SENTENCE.sub("", text).strip()
     if text.startswith("\\text"):
         text = plain_text(text)
     match = _LEAD_IN.match(text)
@@ -256,15 +242,9 @@ def kind_of(text: str) -> str:
     """
     tree = read(text)
     if isinstance(tree, EXPRESSIONS):
-        from openmath.answers.exact import rational_of
-        from openmath.answers.trees import variables
-
         return "number" if rational_of(tree) is not None else "expression" if variables(tree) else "constant"
     if isinstance(tree, Items):
         return {"": "list", "{": "set", "and": "inequality", "or": "inequality"}.get(tree.opening, "tuple")
     if isinstance(tree, Relation):
         return "equation" if set(tree.ops) <= {"=", "in", "approx"} else "inequality"
     return _KINDS.get(type(tree), "set")
-
-
-__all__ = ["PI", "E", "I", "expand", "kind_of", "number_words", "read", "second_reading", "shape"]

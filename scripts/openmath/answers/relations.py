@@ -9,6 +9,8 @@ from openmath.answers.names import is_name, is_named_expression, name_words, wor
 from openmath.answers.numeric import UnsupportedError, equal_at_points
 from openmath.answers.trees import (
     EXPRESSIONS,
+    FLIPPED,
+    ORDERS,
     Items,
     Node,
     Relation,
@@ -22,9 +24,6 @@ from openmath.answers.trees import (
 )  # fmt: skip
 from openmath.answers.values import ValueComparison
 
-_ORDERS = ("<", "<=", ">", ">=", "!=")
-_FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "!=": "!=", "=": "="}
-
 
 class RelationComparison(ValueComparison):
     """The comparison of relations, and of a relation with the value that it gives to a name."""
@@ -34,7 +33,7 @@ class RelationComparison(ValueComparison):
         """Whether each item has a partner of its own."""
 
     def _relations(self, one: Relation, other: Relation) -> bool:
-        if one.ops[0] in _ORDERS or other.ops[0] in _ORDERS:
+        if one.ops[0] in ORDERS or other.ops[0] in ORDERS:
             return self._inequalities(one, other)
         if one.ops == other.ops == ("=",) and self._same_sides(one.sides, other.sides[::-1]):
             return True
@@ -97,7 +96,7 @@ class RelationComparison(ValueComparison):
             return False
         if sign == 0:
             return one[1] == other[1] and (one[1] == "!=" or self.expressions(one[0], other[0]))
-        return one[1] == (other[1] if sign > 0 else _FLIPPED.get(other[1]))
+        return one[1] == (other[1] if sign > 0 else FLIPPED.get(other[1]))
 
     def _named(self, tree: Relation) -> list[tuple[Node | None, Node]]:
         """The (name, value) pairs that an equation may be read as; the name is None for a chain of equal values."""

@@ -14,6 +14,7 @@ from openmath.answers.exact import form_of, rational_of
 from openmath.answers.numeric import float_value
 from openmath.answers.trees import (
     EXPRESSIONS,
+    FLIPPED,
     INFINITY,
     Apply,
     Builder,
@@ -24,12 +25,12 @@ from openmath.answers.trees import (
     Relation,
     SetOperation,
     Symbol,
+    is_inequality,
     negate,
     variables,
 )  # fmt: skip
 
 _PLUS, _MINUS = Symbol(INFINITY), negate(Symbol(INFINITY))
-_FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "!=": "!=", "=": "="}
 
 
 class NoSetError(ValueError):
@@ -59,11 +60,9 @@ _ALL: tuple[Segment, ...] = ((End(-math.inf, _MINUS, False), End(math.inf, _PLUS
 
 def is_set_like(tree: Node) -> bool:
     """Whether an answer can only be read as a set of reals: an inequality, a union, a builder, R."""
-    if isinstance(tree, Relation):
-        return all(op in ("<", "<=", ">", ">=", "!=") for op in tree.ops)
     if isinstance(tree, Items):
         return tree.opening in ("and", "or")
-    return isinstance(tree, (SetOperation, Builder, NamedSet))
+    return is_inequality(tree) or isinstance(tree, (SetOperation, Builder, NamedSet))
 
 
 def real_set(tree: Node) -> RealSet | None:
@@ -81,7 +80,7 @@ def letter_interval(tree: Relation) -> list[Items]:
     found = []
     for variable, op, bound in (
         (tree.sides[0], tree.ops[0], tree.sides[1]),
-        (tree.sides[1], _FLIPPED[tree.ops[0]], tree.sides[0]),
+        (tree.sides[1], FLIPPED[tree.ops[0]], tree.sides[0]),
     ):
         if isinstance(variable, Symbol) and isinstance(bound, EXPRESSIONS) and variable.name not in variables(bound):
             if op[0] == "<":
@@ -185,7 +184,7 @@ def _of_relation(tree: Relation) -> RealSet:
     name = names.pop()
     segments = _ALL
     for left, op, right in zip(tree.sides, tree.ops, tree.sides[1:], strict=False):
-        if op not in _FLIPPED:
+        if op not in FLIPPED:
             raise NoSetError
         segments = _intersection(segments, _half_line(left, op, right, name))
     return RealSet(segments, name)
@@ -195,11 +194,11 @@ def _half_line(left: Node, op: str, right: Node, name: str) -> tuple[Segment, ..
     if left == Symbol(name) and not variables(right):
         bound = right
     elif right == Symbol(name) and not variables(left):
-        bound, op = left, _FLIPPED[op]
+        bound, op = left, FLIPPED[op]
     elif isinstance(left, Apply) and left.op == "abs" and not variables(right):
         return _absolute(left.args[0], op, right, name)
     elif isinstance(right, Apply) and right.op == "abs" and not variables(left):
-        return _absolute(right.args[0], _FLIPPED[op], left, name)
+        return _absolute(right.args[0], FLIPPED[op], left, name)
     elif (quadratic := _quadratic(left, op, right, name)) is not None:
         return quadratic
     else:
@@ -218,8 +217,8 @@ def _absolute(inside: Node, op: str, bound: Node, name: str) -> tuple[Segment, .
     if op not in ("<", "<=", ">", ">="):
         raise NoSetError
     if op in ("<", "<="):
-        return _intersection(_half_line(inside, op, bound, name), _half_line(inside, _FLIPPED[op], negate(bound), name))
-    return _union([*_half_line(inside, op, bound, name), *_half_line(inside, _FLIPPED[op], negate(bound), name)])
+        return _intersection(_half_line(inside, op, bound, name), _half_line(inside, FLIPPED[op], negate(bound), name))
+    return _union([*_half_line(inside, op, bound, name), *_half_line(inside, FLIPPED[op], negate(bound), name)])
 
 
 def _quadratic(left: Node, op: str, right: Node, name: str) -> tuple[Segment, ...] | None:
@@ -230,7 +229,7 @@ def _quadratic(left: Node, op: str, right: Node, name: str) -> tuple[Segment, ..
     a, b, c = (Fraction(form.above.get(key, 0)) for key in (((name, 2),), ((name, 1),), ()))
     if not a:
         return None
-    op = op if a > 0 else _FLIPPED[op]
+    op = op if a > 0 else FLIPPED[op]
     discriminant = b * b - 4 * a * c
     if discriminant < 0:
         return () if op in ("<", "<=") else _ALL
@@ -255,7 +254,7 @@ def _solved(left: Node, op: str, right: Node, name: str) -> tuple[Node, str]:
     )
     if slope is None or constant is None:
         raise NoSetError
-    return Apply("/", (Number(-constant), Number(slope))), op if slope > 0 else _FLIPPED[op]
+    return Apply("/", (Number(-constant), Number(slope))), op if slope > 0 else FLIPPED[op]
 
 
 def _starts(segment: Segment) -> tuple[float, bool]:

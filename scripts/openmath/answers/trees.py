@@ -176,6 +176,13 @@ Node = (
 )  # fmt: skip
 
 EXPRESSIONS = (Number, Symbol, Apply)
+ORDERS = frozenset(("<", "<=", ">", ">=", "!="))
+FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "!=": "!=", "=": "="}
+
+
+def is_inequality(tree: Node) -> bool:
+    """Whether a tree is an inequality, or a chain of nothing else."""
+    return isinstance(tree, Relation) and ORDERS.issuperset(tree.ops)
 
 
 def add(*terms: Node) -> Node:

@@ -10,6 +10,8 @@ import re
 from fractions import Fraction
 from typing import NamedTuple
 
+PERCENT, DEGREE, RADIAN = "percent^1", "angle^1", "radian^1"
+
 
 class Unit(NamedTuple):
     """A dimension (base units and exponents, or "noun:" and its words), its scale, and a factor of the value."""
