@@ -1,7 +1,7 @@
 """Pack training rows into rows of fixed capacity, so that no compute is spent on padding.
 
 Reads   training rows: {"input", "output"}, and the tokenizer of the model to be trained
-Writes  PREFIX.input_ids.npy, PREFIX.loss_mask.npy, PREFIX.seq_start_id.npy (openmath.packing draws them) and, last,
+Writes  PREFIX.input_ids.npy, PREFIX.loss_mask.npy, PREFIX.seq_start_id.npy (openmath.packed_rows draws them) and, last,
         PREFIX.json: tokenizer and data by hash, rows, fill, and the sequences dropped by reason.
 
 Input and output are tokenised one by one and joined; no token is added, the text holds all that there are. A sequence
@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from openmath.manifests import run_facts
-from openmath.packing import ALGORITHMS, Sequences, pack, write_packed
+from openmath.packed_rows import Sequences, write_packed
+from openmath.packing import ALGORITHMS, pack
 from openmath.records import file_sha256, read_jsonl, write_json
 from openmath.tokenization import encode, load_tokenizer, tokenizer_file
 

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from openmath.packing import PAD
+from openmath.packed_rows import PAD
 from openmath.records import read_jsonl
 from openmath.tokenization import encode
 
@@ -142,7 +142,7 @@ class AnswerRows:
 
 
 class PackedRows:
-    """Packed rows on disk, in the layout of ``openmath.packing``; a row is read when it is asked for."""
+    """Packed rows on disk, in the layout of ``openmath.packed_rows``; a row is read when it is asked for."""
 
     packed = True
     lengths = None

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from running import Run, digests
 
-from openmath.packing import read_packed
+from openmath.packed_rows import read_packed
 from openmath.records import read_jsonl, zip_records
 
 pytestmark = pytest.mark.slow

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from openmath import training
-from openmath.packing import Sequences, write_packed
+from openmath.packed_rows import Sequences, write_packed
 from openmath.training import (
     IGNORED,
     AnswerRows,
