@@ -7,7 +7,7 @@
 
 At most ``AHEAD`` items a worker are in flight, so a fast reader does not run away from slow workers. Unlike
 ``openmath.worker_pool`` this is for functions that neither hang nor die by what the items hold: an exception in a
-worker is raised here, a worker that is killed ends the whole, and workers end with this process even where it is killed.
+worker is raised here, a worker that is killed ends the whole. Workers end with this process even where it is killed.
 """
 
 import multiprocessing
