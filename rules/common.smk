@@ -1,6 +1,7 @@
 """What all stages share: the checked configuration and the wildcards."""
 
 import fcntl
+import glob
 import json
 import os
 import re

@@ -1,8 +1,8 @@
 """Evaluation of models on benchmarks: greedy and sampled answers, the vote, the judge, the metrics.
 
 Reads   <resources>/datasets/{benchmark}/test.jsonl, the model
-Writes  <results>/evaluation/{model}/{benchmark}/output.jsonl            greedy
-        <results>/evaluation/{model}/{benchmark}/output-rs{seed}.jsonl   one sample of every problem
+Writes  <results>/evaluation/{model}/{benchmark}/output.<generations>             greedy; jsonl or jsonl.zst
+        <results>/evaluation/{model}/{benchmark}/output-rs{seed}.<generations>   one sample of every problem
         answers.jsonl, majority.jsonl, judged.jsonl, judged-majority.jsonl, metrics.json and curves.tsv beside them
         audit.tsv, audit.examples.jsonl beside them                      our verdicts beside another grader's, on demand
         <results>/comparisons/{model}-vs-{other}/{benchmark}.json        two models on the same problems, on demand
@@ -20,7 +20,7 @@ use rule augment_solutions as evaluate_greedy with:
         template=optional_file(config["evaluation"]["template"]),
         examples=[],
     output:
-        generations="<results>/evaluation/{model}/{benchmark}/output.jsonl",
+        generations="<results>/evaluation/{model}/{benchmark}/output.<generations>",
         manifest="<results>/evaluation/{model}/{benchmark}/output.manifest.json",
     log:
         "<logs>/evaluate_greedy/{model}-{benchmark}.log",
@@ -42,7 +42,7 @@ use rule augment_solutions as evaluate_greedy with:
 
 use rule evaluate_greedy as evaluate_samples with:
     output:
-        generations="<results>/evaluation/{model}/{benchmark}/output-rs{seed}.jsonl",
+        generations="<results>/evaluation/{model}/{benchmark}/output-rs{seed}.<generations>",
         manifest="<results>/evaluation/{model}/{benchmark}/output-rs{seed}.manifest.json",
     log:
         "<logs>/evaluate_samples/{model}-{benchmark}-rs{seed}.log",
@@ -63,7 +63,7 @@ use rule grade_solutions as grade_evaluation with:
     input:
         script=script("grade_answers.py"),
         generations=lambda wildcards: [
-            f"{evaluation_folder(wildcards)}/output.jsonl",
+            f"{evaluation_folder(wildcards)}/output.<generations>",
             *seed_files(evaluation_folder(wildcards), samples_of(wildcards.model)),
         ],
     output:

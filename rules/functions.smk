@@ -216,7 +216,7 @@ def recipe_options(wildcards):
 
 def seed_files(folder, seeds):
     """The generation files of a folder."""
-    return [f"{folder}/output-rs{seed}.jsonl" for seed in range(seeds)]
+    return [f"{folder}/output-rs{seed}.<generations>" for seed in range(seeds)]
 
 
 def solution_folder(dataset):
@@ -270,10 +270,44 @@ def sets_of(released):
     return [name for name, settings in config["sft"]["sets"].items() if ("released" in settings) == released]
 
 
-def downsampling(name):
-    """The command-line options that say how many rows of a training set are kept, and which."""
-    settings = config["sft"]["sets"][name]
-    return quote_options({key: settings.get(key) for key in ("downsample", "num_samples")})
+def set_value(name, key):
+    """A setting of a training set: its own, or that of all."""
+    return config["sft"]["sets"][name].get(key, config["sft"].get(key))
+
+
+def set_file(key):
+    """Input function: the prompt or the template of a training set."""
+    return lambda wildcards: set_value(wildcards.data, key)
+
+
+SET_KEYS = (
+    "downsample",
+    "num_samples",
+    "balance_sources",
+    "deduplicate",
+    "code_filter",
+    "code_begin",
+    "validation_share",
+    "part",
+    "format",
+    "suffix",
+    "extra_keys",
+)
+
+
+def set_options(wildcards):
+    """The options that say what a training set is made of, and in which form."""
+    settings = config["sft"]["sets"][wildcards.data]
+    filters = {**({} if "released" in settings else config["sft"]["filters"]), **settings.get("filters", {})}
+    options = {key: settings.get(key) for key in SET_KEYS} | {"shuffle_seed": config["sft"]["shuffle_seed"]}
+    metadata = [f"{key}={value}" for key, value in sorted(settings.get("metadata", {}).items())]
+    return quote_options({**filters, **options, "metadata": metadata or None})
+
+
+def released_tokenizer(wildcards):
+    """The tokenizer, where rows of a released data set are measured in tokens."""
+    filters = config["sft"]["sets"][wildcards.data].get("filters", {})
+    return model_manifest(config["sft"]["tokenizer"]) if any(key.endswith("_tokens") for key in filters) else []
 
 
 def sft_folders():

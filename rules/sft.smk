@@ -1,6 +1,7 @@
 """Training rows: what of the generations is kept, in which form, and several of them in one row.
 
 Reads   the generations, answers.jsonl and majority.jsonl of all folders; <results>/contamination/checked.jsonl
+        or a data set of the hub, or files
 Writes  <results>/{data}.jsonl, {data}.counts.json                                   rows, and the funnel that led to them
         <results>/packed/{data}/packed_{capacity}_seed{seed}.{input_ids,loss_mask,seq_start_id}.npy and its manifest
 """
@@ -18,8 +19,8 @@ rule prepare_sft_data:
             for folder in new_solution_folders(name)
         ],
         contamination="<results>/contamination/checked.jsonl",
-        prompt=config["sft"]["prompt"],
-        template=config["sft"]["template"],
+        prompt=set_file("prompt"),
+        template=set_file("template"),
         tokenizer=model_manifest(config["sft"]["tokenizer"]),
     output:
         data="<results>/{data}.jsonl",
@@ -32,28 +33,14 @@ rule prepare_sft_data:
         data=one_of(sets_of(released=False)),
     conda:
         "../envs/core.yaml"
-    threads: 1
+    threads: 8
     resources:
         mem_mb=16000,
         runtime=720,
     params:
-        folders=[path(folder) for folder in sft_folders()],
+        folders=[glob.escape(path(folder)) for folder in sft_folders()],
         tokenizer=folder_of("tokenizer"),
-        filters=quote_options(
-            {
-                key: config["sft"][key]
-                for key in (
-                    "min_solution_chars",
-                    "max_solution_tokens",
-                    "max_problem_tokens",
-                    "drop_multi_boxed",
-                    "trim_prefix",
-                    "trim_solutions",
-                    "shuffle_seed",
-                )
-            }
-        ),
-        downsampling=lambda wildcards: downsampling(wildcards.data),
+        options=set_options,
         conventions=convention_options(),
     shell:
         """
@@ -64,8 +51,8 @@ rule prepare_sft_data:
             --prompt {input.prompt:q} \
             --template {input.template:q} \
             --tokenizer {params.tokenizer:q} \
-            {params.filters} \
-            {params.downsampling} \
+            {params.options} \
+            --workers {threads} \
             --output {output.data:q} \
             --counts {output.counts:q} \
             >{log:q} 2>&1
@@ -75,9 +62,10 @@ rule prepare_sft_data:
 rule prepare_released_data:
     """Bring a released data set into the form of training rows."""
     input:
-        script=script("prepare_released_data.py"),
-        prompt=config["sft"]["prompt"],
-        template=config["sft"]["template"],
+        script=script("prepare_sft_data.py"),
+        prompt=set_file("prompt"),
+        template=set_file("template"),
+        tokenizer=released_tokenizer,
     output:
         data="<results>/{data}.jsonl",
         counts="<results>/{data}.counts.json",
@@ -89,22 +77,23 @@ rule prepare_released_data:
         data=one_of(sets_of(released=True)),
     conda:
         "../envs/hub.yaml"
-    threads: 1
+    threads: 8
     resources:
         mem_mb=16000,
         runtime=720,
     params:
         released=lambda wildcards: quote_options(config["sft"]["sets"][wildcards.data]["released"]),
-        downsampling=lambda wildcards: downsampling(wildcards.data),
-        shuffle_seed=lookup("sft/shuffle_seed", within=config),
+        tokenizer=option_of_folder("tokenizer"),
+        options=set_options,
     shell:
         """
         python {input.script[0]:q} \
             {params.released} \
             --prompt {input.prompt:q} \
             --template {input.template:q} \
-            --shuffle-seed {params.shuffle_seed} \
-            {params.downsampling} \
+            {params.tokenizer} \
+            {params.options} \
+            --workers {threads} \
             --output {output.data:q} \
             --counts {output.counts:q} \
             >{log:q} 2>&1

@@ -1,13 +1,13 @@
 """New data from the training sets (OpenMathInstruct-2, section 2): solutions, new problems, and solutions of those.
 
 Reads   <resources>/datasets/{dataset}/{split}.jsonl
-Writes  <results>/solution-augmentation/{dataset}/output-rs{seed}.jsonl
-        <results>/problem-augmentation/{dataset}/output-rs{seed}.jsonl, problem-set{i}.jsonl
-        <results>/new-problems-solution-augmentation/{dataset}/problem-set{i}/output-rs{seed}.jsonl
+Writes  <results>/solution-augmentation/{dataset}/output-rs{seed}.<generations>
+        <results>/problem-augmentation/{dataset}/output-rs{seed}.<generations>, problem-set{i}.jsonl
+        <results>/new-problems-solution-augmentation/{dataset}/problem-set{i}/output-rs{seed}.<generations>
         answers.jsonl in every folder of solutions; majority.jsonl where the problems are new
 
-One job, one file a seed. Finished rows are kept in <results>/work, which no rule declares, so that an interrupted job
-goes on with the rows that are missing.
+<generations> is jsonl or jsonl.zst. One job, one file a seed. Finished rows are kept in <results>/work, which no rule
+declares, so that an interrupted job goes on with the rows that are missing.
 """
 
 
@@ -21,7 +21,7 @@ rule augment_solutions:
         template=optional_file(config["solution_augmentation"]["template"]),
         examples=dataset_file("solution_examples"),
     output:
-        generations="<results>/solution-augmentation/{dataset}/output-rs{seed}.jsonl",
+        generations="<results>/solution-augmentation/{dataset}/output-rs{seed}.<generations>",
         manifest="<results>/solution-augmentation/{dataset}/output-rs{seed}.manifest.json",
     log:
         "<logs>/augment_solutions/{dataset}-rs{seed}.log",
@@ -71,7 +71,7 @@ use rule augment_solutions as augment_problems with:
         template=optional_file(config["problem_augmentation"]["template"]),
         examples=dataset_file("problem_examples"),
     output:
-        generations="<results>/problem-augmentation/{dataset}/output-rs{seed}.jsonl",
+        generations="<results>/problem-augmentation/{dataset}/output-rs{seed}.<generations>",
         manifest="<results>/problem-augmentation/{dataset}/output-rs{seed}.manifest.json",
     log:
         "<logs>/augment_problems/{dataset}-rs{seed}.log",
@@ -138,7 +138,7 @@ use rule augment_solutions as solve_new_problems with:
         template=optional_file(config["new_problems_solution_augmentation"]["template"]),
         examples=dataset_file("solution_examples"),
     output:
-        generations="<results>/new-problems-solution-augmentation/{dataset}/problem-set{i}/output-rs{seed}.jsonl",
+        generations="<results>/new-problems-solution-augmentation/{dataset}/problem-set{i}/output-rs{seed}.<generations>",
         manifest="<results>/new-problems-solution-augmentation/{dataset}/problem-set{i}/output-rs{seed}.manifest.json",
     log:
         "<logs>/solve_new_problems/{dataset}-{i}-rs{seed}.log",

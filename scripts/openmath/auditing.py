@@ -22,7 +22,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from openmath.answer_rows import read_block, read_blocks
 from openmath.grading import Pair
 from openmath.records import Record, RecordError, read_jsonl
 from openmath.worker_pool import Lost, WorkerPool
@@ -54,17 +53,16 @@ def pairs_of_answers(answers: Path, problems: Path) -> dict[Pair, Seen]:
     """
     expected = {row["id"]: row["expected_answer"] for row in read_jsonl(problems, require=("id", "expected_answer"))}
     pairs: dict[Pair, Seen] = {}
-    for block in read_blocks(answers):
-        for number, row in enumerate(read_block(answers, block), start=block.first_line + 1):
-            if row["predicted_answer"] is None:
-                continue
-            if row["id"] not in expected:
-                raise RecordError(f"{answers}, line {number}: {problems} has no problem {row['id']!r}")
-            if row["verdict"] == "ungraded":
-                raise RecordError(f"{answers}, line {number}: the answer was not graded")
-            pair = (expected[row["id"]], row["predicted_answer"])
-            first = {"id": row["id"], "seed": row["seed"]}
-            pairs.setdefault(pair, Seen(row["verdict"], 0, first)).rows += 1
+    for number, row in enumerate(read_jsonl(answers, require=("id", "seed", "predicted_answer", "verdict")), start=1):
+        if row["predicted_answer"] is None:
+            continue
+        if row["id"] not in expected:
+            raise RecordError(f"{answers}, line {number}: {problems} has no problem {row['id']!r}")
+        if row["verdict"] == "ungraded":
+            raise RecordError(f"{answers}, line {number}: the answer was not graded")
+        pair = (expected[row["id"]], row["predicted_answer"])
+        first = {"id": row["id"], "seed": row["seed"]}
+        pairs.setdefault(pair, Seen(row["verdict"], 0, first)).rows += 1
     return pairs
 
 

@@ -57,8 +57,14 @@ def contradictions(config: Config) -> Iterator[str]:
     for name, settings in config["sft"]["sets"].items():
         if (settings["downsample"] == "none") != ("num_samples" not in settings):
             yield f"sft.sets.{name}: downsample and num_samples are set together"
+        if settings.get("balance_sources") and settings["downsample"] == "none":
+            yield f"sft.sets.{name}.balance_sources: a sample of all rows is not balanced; set downsample"
+        if settings.get("part") == "validation" and not settings.get("validation_share"):
+            yield f"sft.sets.{name}.part: nothing is kept for validation; set validation_share"
+        yield from _impossible_lengths(f"sft.sets.{name}.filters", settings.get("filters", {}))
         if "released" in settings:
             yield from _incomplete_released(f"sft.sets.{name}", settings)
+    yield from _impossible_lengths("sft.filters", config["sft"]["filters"])
     for stage in (*STAGES_WITH_SAMPLES, "evaluation"):
         if config[stage]["sampling"]["temperature"] == 0:
             yield f"{stage}.sampling.temperature: samples of temperature 0 are all the same"
@@ -67,6 +73,13 @@ def contradictions(config: Config) -> Iterator[str]:
     yield from _impossible_extraction(config["grading"])
     for run, settings in runs.items():
         yield from _impossible_run(config, run, settings)
+
+
+def _impossible_lengths(key: str, filters: Mapping[str, Any]) -> Iterator[str]:
+    for name, low in filters.items():
+        other = name.replace("min_", "max_", 1)
+        if name != other and other in filters and low > filters[other]:
+            yield f"{key}.{name}: {low} is more than {other}, {filters[other]}"
 
 
 def _impossible_extraction(settings: Mapping[str, Any]) -> Iterator[str]:
@@ -121,6 +134,8 @@ def _impossible_run(config: Config, run: str, settings: Mapping[str, Any]) -> It
     key = f"training.{run}"
     if settings["data"] not in config["sft"]["sets"]:
         yield f"{key}.data: no set '{settings['data']}' is defined in sft.sets"
+    elif (form := config["sft"]["sets"][settings["data"]].get("format", "plain")) != "plain":
+        yield f"{key}.data: rows of the format '{form}' are for other trainers"
     for step in settings["average_steps"]:
         if step != settings["steps"] and (step % settings["save_steps"] or step > settings["steps"]):
             yield (

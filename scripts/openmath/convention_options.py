@@ -24,7 +24,7 @@ def conventions_from(settings: Iterable[str]) -> Conventions:
     return Conventions.of(chosen)
 
 
-def add_convention_argument(parser: argparse.ArgumentParser, when: str = "") -> None:
+def add_convention_argument(parser: argparse._ActionsContainer, when: str = "") -> None:
     """Add --convention, whose words are a list that ``conventions_from`` reads; a wrong one is a usage error.
 
     Args:

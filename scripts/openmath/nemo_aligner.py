@@ -26,6 +26,7 @@ from typing import Any
 
 import yaml
 
+from openmath.compressed import is_compressed
 from openmath.programs import Checkout
 
 MAX_EPOCHS = 100
@@ -173,6 +174,8 @@ def check_files(run: Run) -> None:
     for file in [Path(f"{run.data}.{part}.npy") for part in parts] or [run.data]:
         if not file.is_file():
             raise NemoError(f"--data: there is no file {file}")
+    if not run.packed and is_compressed(run.data):
+        raise NemoError(f"--data {run.data}: NeMo reads no compressed rows; unpack them")
     if not (run.base_model / "manifest.json").is_file():
         raise NemoError(f"--base-model {run.base_model}: no finished model folder, it has no manifest.json")
 

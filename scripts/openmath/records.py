@@ -4,6 +4,8 @@ Every stage reads whole files of records and writes whole files of its own; no s
 appears under its name only when it is complete: it is written beside its place under a name of its own and renamed.
 What a stage adds to a record of another stage stands in a narrow file with its rows in the same order, so that a
 join is a zip with the ids checked (``zip_records``) and never a dictionary of millions of keys.
+
+A file whose name ends in ``.zst`` is compressed (openmath/compressed.py), whoever reads or writes it here.
 """
 
 import contextlib
@@ -17,7 +19,12 @@ from typing import IO, Any
 
 import msgspec
 
+from openmath.compressed import DamagedError, compressing, is_compressed, open_compressed
+
 Record = dict[str, Any]
+
+SUFFIXES = (".jsonl", ".jsonl.zst")
+"""How the names of files of records end."""
 
 _decoder = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()
@@ -35,23 +42,52 @@ def read_jsonl(path: str | Path, require: Iterable[str] = ()) -> Iterator[Record
         require: keys that each record must hold.
 
     Raises:
-        RecordError: a line is no JSON object, lacks a required key, or the last line was cut.
+        RecordError: a line is no JSON object, lacks a required key, or the last line was cut; a compressed file was
+            cut or changed.
     """
     required = tuple(require)
-    with open(path, "rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.endswith(b"\n"):
-                raise RecordError(f"{path}, line {number}: the file ends in the middle of a line")
-            try:
-                record = _decoder.decode(line)
-            except msgspec.DecodeError as error:
-                raise RecordError(f"{path}, line {number}: not JSON ({error})") from None
-            if not isinstance(record, dict):
-                raise RecordError(f"{path}, line {number}: not a JSON object")
-            for key in required:
-                if key not in record:
-                    raise RecordError(f"{path}, line {number}: no key '{key}'")
-            yield record
+    for number, line in read_lines(path):
+        try:
+            record = _decoder.decode(line)
+        except msgspec.DecodeError as error:
+            raise RecordError(f"{path}, line {number}: not JSON ({error})") from None
+        if not isinstance(record, dict):
+            raise RecordError(f"{path}, line {number}: not a JSON object")
+        for key in required:
+            if key not in record:
+                raise RecordError(f"{path}, line {number}: no key '{key}'")
+        yield record
+
+
+def read_lines(path: str | Path) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines of a file with their numbers, from 1, for those who decode them elsewhere.
+
+    Raises:
+        RecordError: the last line was cut, or the file is compressed and was cut or changed.
+    """
+    number = 0
+    with open_compressed(path) if is_compressed(path) else open(path, "rb") as lines:
+        try:
+            for number, line in enumerate(lines, start=1):
+                if not line.endswith(b"\n"):
+                    raise RecordError(f"{path}, line {number}: the file ends in the middle of a line")
+                yield number, line
+        except DamagedError as error:
+            raise RecordError(f"{path}, after line {number}: {error}") from None
+
+
+def find_records(folder: Path, name: str) -> Path:
+    """The file of records with this name in a folder, plain or compressed. Without a file, the plain one.
+
+    Raises:
+        RecordError: both are there.
+    """
+    plain, compressed = (folder / f"{name}{suffix}" for suffix in SUFFIXES)
+    if not compressed.exists():
+        return plain
+    if plain.exists():
+        raise RecordError(f"{plain} and {compressed} are both there; keep one of them")
+    return compressed
 
 
 def encode_record(record: Mapping[str, Any]) -> bytes:
@@ -61,13 +97,20 @@ def encode_record(record: Mapping[str, Any]) -> bytes:
 
 @contextlib.contextmanager
 def atomic_output(path: str | Path) -> Iterator[IO[bytes]]:
-    """Open ``path`` for writing bytes; it appears when the block ends well, and not at all when it fails."""
+    """Open ``path`` for writing bytes; it appears when the block ends well, and not at all when it fails.
+
+    What is written to a ``path`` that ends in ``.zst`` is compressed.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as stream:
-            yield stream
+            if is_compressed(path):
+                with compressing(stream) as lines:
+                    yield lines
+            else:
+                yield stream
         os.chmod(name, 0o666 & ~_umask())
         os.replace(name, path)
     except BaseException:
@@ -131,7 +174,7 @@ def derive_seed(*names: str | int) -> int:
 
 
 def file_sha256(path: str | Path) -> str:
-    """The sha256 of a file, in hexadecimal."""
+    """The sha256 of a file as it is stored, in hexadecimal."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

@@ -12,6 +12,7 @@ import contextlib
 import errno
 import fcntl
 import logging
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,3 +71,32 @@ def _wait_for_lock(handle: IO[bytes], folder: Path, deadline: float | None) -> N
             log.info("waiting for another attempt to end, which is at work in %s", folder)
             told = True
         time.sleep(_POLL_SECONDS)
+
+
+@contextlib.contextmanager
+def scratch(path: Path) -> Iterator[Path]:
+    """A folder beside a file that is being made, for what is written on the way; it is empty, and removed at the end.
+
+    An attempt that was killed leaves it behind, and the next one clears it away.
+    """
+    folder = path.parent / f".{path.name}.work"
+    while True:
+        with hold(folder):
+            if not folder.is_dir():
+                continue  # the attempt that was waited for has removed it
+            _clear(folder)
+            try:
+                yield folder
+            finally:
+                _clear(folder)
+                (folder / LOCK).unlink(missing_ok=True)
+                folder.rmdir()
+            return
+
+
+def _clear(folder: Path) -> None:
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        elif entry.name != LOCK:
+            entry.unlink()

@@ -1,8 +1,9 @@
 """A file of records that was cut or broken is named with its line by every stage, which then writes nothing."""
 
 import re
+import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ import prepare_sft_data
 import retrieve_similar
 import train_leg
 import vote_answers
-from openmath.records import Record, RecordError, write_jsonl
+from openmath.records import Record, RecordError, read_lines, write_jsonl
 
 IDS = "abc"
 PROBLEMS = [{"id": i, "problem": f"problem {i}", "problem_source": "shop", "expected_answer": "2"} for i in IDS]
@@ -138,6 +139,17 @@ STAGES = {
     ),
 }
 
+# Training rows apart: those who read and write them have tests of their own.
+COMPRESSED = {
+    title: replace(
+        stage,
+        inputs={f"{name}.zst": rows for name, rows in stage.inputs.items()},
+        options=stage.options.replace(".jsonl", ".jsonl.zst"),
+    )
+    for title, stage in STAGES.items()
+    if title not in ("pack_sequences", "train_leg")
+}
+
 
 @pytest.fixture
 def run(root: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Stage], None]:
@@ -174,7 +186,22 @@ def damage(path: Path, how: str) -> int:
 def test_the_file_and_its_line_are_named(run, tmp_path: Path, stage: Stage, name: str, how: str) -> None:
     write_inputs(stage, tmp_path)
     line = damage(tmp_path / name, how)
-    with pytest.raises(RecordError, match=rf"(^|/){re.escape(name)}, line {line}: "):
+    with pytest.raises((RecordError, SystemExit), match=rf"(^|/|: ){re.escape(name)}, line {line}: "):
+        run(stage)
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("how", ["cut", "longer"])
+@pytest.mark.parametrize(
+    ("stage", "name"),
+    [pytest.param(stage, name, id=f"{title}-{name}") for title, stage in COMPRESSED.items() for name in stage.inputs],
+)
+def test_a_compressed_file_and_its_last_line_are_named(run, tmp_path: Path, stage: Stage, name: str, how: str) -> None:
+    write_inputs(stage, tmp_path)
+    content = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(content[:-3] if how == "cut" else content + b"more")
+    message = rf"(^|/|: ){re.escape(name)}, after line {len(stage.inputs[name])}: "
+    with pytest.raises((RecordError, SystemExit), match=message):
         run(stage)
     assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
 
@@ -184,3 +211,25 @@ def test_the_files_are_good_but_for_their_damage(run, tmp_path: Path, title: str
     write_inputs(STAGES[title], tmp_path)
     run(STAGES[title])
     assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("title", [title for title in COMPRESSED if title != "generate"])
+def test_compressed_files_give_what_plain_ones_give(run, tmp_path: Path, title: str) -> None:
+    def written() -> dict[str, str]:
+        """The texts of the files, in which other files are called as if they were plain."""
+        names = [path for path in (tmp_path / "out").iterdir() if "manifest" not in path.name]
+        return {
+            path.name.removesuffix(".zst"): b"".join(line for _, line in read_lines(path)).decode().replace(".zst", "")
+            for path in names
+        }
+
+    write_inputs(COMPRESSED[title], tmp_path)
+    run(COMPRESSED[title])
+    compressed = written()
+    shutil.rmtree(tmp_path / "out")
+    for path in tmp_path.glob("*.zst"):
+        path.unlink()
+    write_inputs(STAGES[title], tmp_path)
+    run(STAGES[title])
+    assert written() == compressed
+    assert compressed

@@ -21,8 +21,6 @@ from snakemake.api import ConfigSettings, ResourceSettings, SnakemakeApi, Storag
 from snakemake.utils import update_config
 
 from openmath.dependencies import imported_modules
-from openmath.released_data import FILTERS
-from openmath.sft import FILTERS as FILTERS_OF_GENERATIONS
 
 PAGE = "docs/from_nemo_skills.md"
 DEVIATIONS = "docs/deviations.md"
@@ -423,8 +421,8 @@ VALUES: dict[tuple[str, str, str], dict[str, str]] = {
     },
     ("000", "20", PREPARE): {
         **ROWS,
-        "min_solution_length": "sft.min_solution_chars",
-        "max_solution_length": "sft.max_solution_tokens",
+        "min_solution_length": "sft.filters.min_solution_chars",
+        "max_solution_length": "sft.filters.max_solution_tokens",
         "hf_model_name": "models.{sft.tokenizer}.repository",
     },
     ("000", "21", PREPARE): RELEASED_ROWS,
@@ -551,13 +549,18 @@ def test_the_suffix_of_a_generation_is_the_end_in_the_template(options: list[Opt
     assert suffixes == [template["assistant_end"]] * 2
 
 
-def test_released_data_have_none_of_the_filters_that_the_documents_switch_off(options: list[Option]) -> None:
+def test_released_data_have_none_of_the_filters_that_the_documents_switch_off(
+    options: list[Option], root: Path
+) -> None:
     switched_off = {
         o.name.removeprefix("filters.") for o in options if o.name.startswith("filters.") if o.value == "false"
     }
     assert {"drop_multi_boxed", "trim_prefix", "trim_solutions", "remove_contaminated"} <= switched_off
-    assert {name for name, _ in FILTERS} == {"problem", "solution", "deduplicate", "downsample"}
-    assert {name for name, _ in FILTERS_OF_GENERATIONS} >= {"drop_multi_boxed", "contamination", "solution_length"}
+    of_generations = {key for key, value in merged(root)["sft"]["filters"].items() if value is True}
+    renamed = {"drop_wrong_arithmetic": "drop_incorrect_arithmetic"}
+    assert switched_off == {renamed.get(key, key) for key in of_generations} | {"remove_contaminated"}
+    released = merged(root, "released_data")["sft"]["sets"]["openmathinstruct2"]
+    assert "filters" not in released
 
 
 def test_a_leg_saves_as_long_before_its_end_as_the_document_says(options: list[Option], root: Path) -> None:
