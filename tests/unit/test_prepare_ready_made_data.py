@@ -21,6 +21,7 @@ import pytest
 import prepare_sft_data
 from openmath.orders import mix
 from openmath.records import Record, derive_seed, encode_record, read_jsonl, write_jsonl
+from openmath.sft import ready_made
 from openmath.sft.preparing import text_key
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -496,16 +497,117 @@ def test_a_data_set_that_is_not_in_the_cache_ends_in_one_sentence(
     assert "Traceback" not in done.stderr
 
 
-def test_real_rows_come_through_whole(root: Path, shared_data: Path, tmp_path: Path, prepare: Prepare) -> None:
-    source = list(read_jsonl(shared_data / "generations/openmathinstruct2_sample100.jsonl"))
-    prompt = ["--prompt", str(root / "resources/prompts/full/solve.yaml")]
-    prompt += ["--template", str(root / "resources/templates/llama3-instruct.yaml")]
-    rows, counts = prepare(shared_data / "generations/openmathinstruct2_sample100.jsonl", *prompt)
-    assert (counts["rows_in"], counts["rows_out"], len(rows)) == (100, 100, 100)
-    by_solution = {row["output"].removesuffix("<|eot_id|>"): row for row in rows}
-    for record in source:
-        row = by_solution[record["generated_solution"]]
-        assert row["input"].count(record["problem"] + "<|eot_id|>") == 1
-        assert [row[key] for key in KEYS[2:]] == [record[key] for key in KEYS[2:]]
-    as_parquet = write_parquet(tmp_path / "train.parquet", source, row_group_size=17)
-    assert prepare(as_parquet, *prompt)[0] == rows
+@pytest.mark.parametrize("size", [1, 37, 150, 400, 10_000])
+def test_a_file_in_pieces_gives_the_rows_of_the_whole(
+    size: int, tmp_path: Path, prepare: Prepare, expected_bytes: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ready_made, "BYTES_PER_SHARD", size)
+    path = tmp_path / "train.jsonl"
+    write_jsonl(path, ROWS)
+    assert prepare(path)[1]["rows_in"] == 25
+    assert (tmp_path / "out/data.jsonl").read_bytes() == expected_bytes
+    in_order, _ = prepare(path, "--no-shuffle")
+    assert [row["expected_answer"] for row in in_order] == [row["expected_answer"] for row in ROWS]
+
+
+@pytest.mark.parametrize("size", [1, 37, 150, 10_000])
+def test_a_bad_row_of_a_piece_is_named_by_its_line_in_the_file(
+    size: int, tmp_path: Path, prepare: Prepare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ready_made, "BYTES_PER_SHARD", size)
+    path = tmp_path / "train.jsonl"
+    write_jsonl(path, [*ROWS[:7], {"problem": "x"}, *ROWS[7:]])
+    with pytest.raises(SystemExit, match=r"train\.jsonl, line 8: no key 'generated_solution'"):
+        prepare(path)
+    path.write_bytes(b"".join(encode_record(row) for row in ROWS)[:-5])
+    with pytest.raises(SystemExit, match=r"train\.jsonl, line 25: the file ends in the middle of a line"):
+        prepare(path)
+
+
+def test_compressed_lines_are_read(tmp_path: Path, prepare: Prepare, expected_bytes: bytes) -> None:
+    write_jsonl(tmp_path / "train.jsonl.zst", ROWS)
+    prepare(tmp_path)
+    assert (tmp_path / "out/data.jsonl").read_bytes() == expected_bytes
+
+
+def test_several_patterns_of_files_are_read_in_their_order_and_none_twice(
+    tmp_path: Path, options: list[str], expected_bytes: bytes
+) -> None:
+    write_parquet(tmp_path / "a/x.parquet", ROWS[:10])
+    write_jsonl(tmp_path / "b/part-1.jsonl", ROWS[10:20])
+    write_jsonl(tmp_path / "b/part-2.jsonl.zst", ROWS[20:])
+    patterns = [str(tmp_path / "a/*.parquet"), str(tmp_path / "b/part-*"), str(tmp_path / "b/part-1.jsonl")]
+    prepare_sft_data.main(["--source", "path", "--path", *patterns, *COLUMN_OPTIONS, *options])
+    assert (tmp_path / "out/data.jsonl").read_bytes() == expected_bytes
+    counts = json.loads((tmp_path / "out/data.counts.json").read_text())
+    assert list(counts["source"]["files"]) == ["a/x.parquet", "b/part-1.jsonl", "b/part-2.jsonl.zst"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (
+            [released(1), released(2, expected_answer=3)],
+            r"line 2: 'expected_answer' is a number, and text in ano",
+        ),
+        (
+            [released(1, expected_answer=2), released(2)],
+            r"line 2: 'expected_answer' is text, and a number in ano",
+        ),
+        ([released(1, expected_answer=True)], r"line 1: 'expected_answer' is neither text nor number but bool"),
+        ([released(1, expected_answer=["2"])], r"line 1: 'expected_answer' is neither text nor number but list"),
+        ([released(1, problem_source=7)], r"line 1: 'problem_source' is no text but int"),
+    ],
+)
+def test_values_of_another_type_are_refused(rows: list[Record], message: str, tmp_path: Path, prepare: Prepare) -> None:
+    write_jsonl(tmp_path / "train.jsonl", rows)
+    with pytest.raises(SystemExit, match=rf"train\.jsonl, {message}"):
+        prepare(tmp_path / "train.jsonl")
+
+
+def test_answers_of_one_type_in_each_file_and_two_in_all_are_refused(tmp_path: Path, prepare: Prepare) -> None:
+    write_jsonl(tmp_path / "train-0.jsonl", ROWS)
+    write_jsonl(tmp_path / "train-1.jsonl", [released(1, expected_answer=2)])
+    for workers in ("1", "2"):
+        with pytest.raises(SystemExit, match=r"'expected_answer' is (text|a number)(,| in some)"):
+            prepare(tmp_path, "--workers", workers)
+
+
+def test_steps_and_limits_hold_for_ready_made_rows_too(tmp_path: Path, prepare: Prepare, byte_tokenizer: Path) -> None:
+    rows = [*ROWS[:3], released(5, generated_solution="Timed out."), released(6, generated_solution="x" * 200)]
+    write_jsonl(tmp_path / "checked.jsonl", [{"problem": ROWS[0]["problem"].upper(), "contaminated": True}])
+    written, counts = prepare(
+        write_parquet(tmp_path / "train.parquet", rows),
+        *("--drop-code-errors", "--contamination", str(tmp_path / "checked.jsonl")),
+        *("--max-solution-tokens", "100", "--tokenizer", str(byte_tokenizer)),
+        *("--skip-first", "1"),
+    )
+    assert sorted(row["expected_answer"] for row in written) == ["2", "3"]
+    dropped = {step["reason"]: step["dropped"] for step in counts["funnel"] if step["dropped"]}
+    assert dropped == {"skipped": 1, "code_error": 1, "too_long": 1}
+    assert (
+        prepare(tmp_path / "train.parquet", "--contamination", str(tmp_path / "checked.jsonl"))[1]["contaminated"] == 1
+    )
+
+
+def test_a_prompt_may_ask_for_further_columns(tmp_path: Path, prepare: Prepare) -> None:
+    (tmp_path / "level.yaml").write_text('user: "{level}: {problem}"\n')
+    rows = [released(1, level="easy"), released(1, level="hard", generated_solution="Two.")]
+    prompt = ("--prompt", str(tmp_path / "level.yaml"))
+    for path in (write_parquet(tmp_path / "a.parquet", rows), tmp_path / "b.jsonl"):
+        write_jsonl(tmp_path / "b.jsonl", rows)
+        written, _ = prepare(path, *prompt)
+        assert sorted(row["input"] for row in written) == [
+            f"<|user|>{level}: What is 1 + 1?<|end|>" for level in ("easy", "hard")
+        ]
+    with pytest.raises(SystemExit, match=r"c\.parquet: no column 'level'"):
+        prepare(write_parquet(tmp_path / "c.parquet", ROWS), *prompt)
+
+
+def test_the_rows_by_source_are_counted(tmp_path: Path, prepare: Prepare) -> None:
+    rows = [*ROWS[:4], released(7, problem_source="math"), released(8, problem_source=None)]
+    _, counts = prepare(write_parquet(tmp_path / "train.parquet", rows))
+    assert counts["rows_by_source"] == {"": 1, "augmented_gsm8k": 4, "math": 1}
+    balanced = ("--downsample", "random", "--num-samples", "3", "--balance-sources")
+    _, counts = prepare(tmp_path / "train.parquet", *balanced)
+    assert counts["rows_by_source"] == {"": 1, "augmented_gsm8k": 1, "math": 1}

@@ -155,6 +155,10 @@ class FolderReader:
         path, seed = shard.path, shard.answers.seed
         lines = read_lines(path)
         for place, answer in enumerate(answers, start=1):
+            for key in ("id", "predicted_answer", "verdict"):
+                if key not in answer:
+                    answers_path = find_records(shard.folder, "answers")
+                    raise RecordError(f"{answers_path}, line {shard.answers.first_line + place}: no key '{key}'")
             number, line = next(lines, (place, b""))
             if not line:
                 raise RecordError(
@@ -199,11 +203,11 @@ class FolderReader:
     def _label(self, shard: FolderShard, row: Record, problem: Problem) -> str:
         if shard.judged is not None:
             return _JUDGED[row["judge_verdict"]]
-        verdict = row.get("verdict")
+        verdict = row["verdict"]
         if verdict in _KNOWN_ALREADY:
             return str(verdict)
         has_gold = problem.expected_answer is not None and problem.votes is None
-        if not isinstance(verdict, str) or (verdict != "ungraded") != has_gold:
+        if (verdict != "ungraded") != has_gold:
             raise ValueError(
                 f"{shard.folder}: the answer of {row['id']} is '{verdict}', but its problem has "
                 f"{'a' if has_gold else 'no'} known answer; grade the folder again"
