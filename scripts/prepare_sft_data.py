@@ -104,7 +104,14 @@ def plan_from(args: argparse.Namespace, filters: Filters) -> Plan:
         raise ValueError("--tokenizer: limits in tokens need it")
     return Plan(
         filters=filters,
-        row_format=RowFormat.load(args.prompt, args.template, args.format, args.suffix, dict(args.metadata)),
+        row_format=RowFormat.load(
+            args.prompt,
+            args.template,
+            args.format,
+            args.suffix,
+            dict(args.metadata),
+            with_source=args.source is None or args.source_key is not None,
+        ),
         columns=Columns(args.problem_key, args.solution_key, args.answer_key, args.source_key),
         conventions=conventions_from(args.convention),
         base=args.output.parent,

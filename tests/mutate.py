@@ -1,4 +1,4 @@
-r"""Whether the tests would notice: disable each rule of grading, voting and metrics in turn, and name what then fails.
+r"""Whether the tests would notice: disable each rule of grading, votes, metrics and data in turn, and name what fails.
 
     python tests/mutate.py [--module NAME ...] [--more] [--pairs] [--workers N] [--table FILE]
 
@@ -55,6 +55,7 @@ _ANSWERS = (
     "test_answers", "test_answer_properties", "test_answer_rules", "test_answer_hostile", "test_convention_options",
     "test_answer_comparing", "test_answer_sets", "test_answer_values",
 )  # fmt: skip
+_TRAINING_ROWS = ("test_prepare_sft_data", "test_prepare_ready_made_data")
 MODULES: dict[str, tuple[str, ...]] = {
     **{f"answers.{path.stem}".removesuffix(".__init__"): _ANSWERS for path in sorted(SOURCES.glob("answers/*.py"))},
     "answers.extraction": ("test_extraction", "test_grading"),
@@ -65,6 +66,13 @@ MODULES: dict[str, tuple[str, ...]] = {
     "comparisons": ("test_comparisons", "test_comparisons_rules", "test_compare_models"),
     "curves": ("test_curves", "test_curves_rules", "test_compute_metrics"),
     "judging": ("test_judging", "test_judging_rules"),
+    **{f"sft.{path.stem}": _TRAINING_ROWS for path in sorted(SOURCES.glob("sft/[a-z]*.py"))},
+    "sft.choosing": ("test_sft_choosing",),
+    "sft.spool": ("test_sft_spool",),
+    "sft.texts": ("test_sft_texts",),
+    "sft.writing": ("test_sft_spool",),
+    "arithmetic": ("test_arithmetic",),
+    "packing": ("test_packing",),
 }
 # (module, function, condition) of what no verdict shows, and why. What is here no longer stops the run.
 _TIME = "a shorter way to the same result"
@@ -115,6 +123,19 @@ EXCLUDED: dict[tuple[str, str, str], str] = {
         "ValueComparison.expressions",
         "isinstance(one, Number) and isinstance(other, Number) and not (one.digits or other.digits)",
     ): _TIME,
+    ("arithmetic", "_is_wrong", "_is_plainly_right(text, chain)"): _TIME,
+    ("arithmetic", "_is_wrong", "_agree(sides)"): _TIME,
+    ("arithmetic", "_is_plainly_right", 'operator == "+"'): _TIME,
+    ("arithmetic", "_is_plainly_right", "left + right == result"): _TIME,
+    ("arithmetic", "_is_plainly_right", 'operator == "-"'): _TIME,
+    ("arithmetic", "_is_plainly_right", "left - right == result"): _TIME,
+    ("arithmetic", "_is_plainly_right", 'operator == "*"'): _TIME,
+    ("arithmetic", "_is_plainly_right", "left * right == result"): _TIME,
+    ("arithmetic", "_is_plainly_right", "right != 0 and left == right * result"): _TIME,
+    ("arithmetic", "_steps", "_WHOLE_NUMBERS.fullmatch(text, chain.start, chain.end)"): _TIME,
+    ("arithmetic", "_number", "not decimals"): _TIME,
+    ("packing", "_find", "node % 2 == 0"): _TIME,
+    ("packing", "_choose", "least == 0"): _TIME,
 }
 # Tests that read the labelled pairs once more, or measure.
 REPEATED = ("TestLabelledPairs", "test_memory_stays_small")

@@ -75,6 +75,8 @@ _FRACTION_BELOW = re.compile(r"/ *(\d+) */ *(\d+)", re.ASCII)
 _BETWEEN = string.whitespace + "\\&[($<*"
 _BEFORE = re.compile(r"(?:\s|\\\\|&|\\[\[(]|\\?\$|<<|\*\*)*\Z")
 _AFTER = re.compile(r"(?:[ \t]|\\\\|&|\\[\])]|\\?\$|\*\*)*")
+# How a first side begins that goes on to the left, and how a last one ends that goes on to the right, or is not there.
+_GOES_ON_LEFT, _GOES_ON_RIGHT = ("", "+", "*", "/"), ("", "+", "-", "*", "/")
 _OPERATORS = "+-*/^×÷·⋅±−–∗"
 _SENTENCE_END = re.compile(r"\.(?:\s|[$\"')*]|\\[\])\\]|\Z)")
 _BULLET_OR_RULE = re.compile(r"(?:(?:\A|\n)[ \t]*[-*+]|---)\Z")
@@ -215,22 +217,18 @@ def _starts_line(text: str, position: int) -> bool:
 def _is_wrong(text: str, chain: _Chain) -> bool:
     if _is_plainly_right(text, chain):
         return False
-    whole = text[chain.start : chain.end]
-    opens, closes = whole.startswith("="), whole.endswith("=")
-    sides = [side.strip(" ") for side in whole.removeprefix("=").removesuffix("=").split("=")]
+    sides = [side.strip(" ") for side in text[chain.start : chain.end].split("=")]
+    opens, closes = sides[0][:1] not in _GOES_ON_LEFT, sides[-1][-1:] not in _GOES_ON_RIGHT
+    sides = sides[not opens : len(sides) - (not closes)]
     if _agree(sides):
         return False
-    if not closes and _touches_after(text, chain):
+    if closes and _touches_after(text, chain):
         sides.pop()
-    if not opens and sides and _touches_before(text, chain):
-        sides.pop(0)
-    elif (
-        sides
-        and sides[0].startswith("-")
-        and _may_be_bullet(text, chain)
-        and _agree([sides[0][1:].lstrip(" "), *sides[1:]])
-    ):
-        return False
+    if opens and sides:
+        if _touches_before(text, chain):
+            sides.pop(0)
+        elif sides[0][0] == "-" and _may_be_bullet(text, chain) and _agree([sides[0][1:].lstrip(" "), *sides[1:]]):
+            return False
     return not _agree(sides) and not _agree([_FRACTION_BELOW.sub(r"/(\1/\2)", side) for side in sides])
 
 
@@ -386,8 +384,6 @@ def _may_be_bullet(text: str, chain: _Chain) -> bool:
 def _touches_before(text: str, chain: _Chain) -> bool:
     """Whether the first side of a chain may go on to its left."""
     first = text[chain.start]
-    if first in "+*/":
-        return True
     before = text[max(0, chain.start - _NEAR) : chain.start]
     gap = _BEFORE.search(before, len(before.rstrip(_BETWEEN)))
     assert gap is not None
@@ -434,8 +430,6 @@ def _prose_touches(before: str, between: str, first: str) -> bool:
 
 def _touches_after(text: str, chain: _Chain) -> bool:
     """Whether the last side of a chain may go on to its right."""
-    if text[chain.end - 1] in "+-*/":
-        return True
     if text.startswith(">>", chain.end):
         return False
     gap = _AFTER.match(text, chain.end)

@@ -606,8 +606,9 @@ def test_a_prompt_may_ask_for_further_columns(tmp_path: Path, prepare: Prepare) 
 
 def test_the_rows_by_source_are_counted(tmp_path: Path, prepare: Prepare) -> None:
     rows = [*ROWS[:4], released(7, problem_source="math"), released(8, problem_source=None)]
-    _, counts = prepare(write_parquet(tmp_path / "train.parquet", rows))
+    written, counts = prepare(write_parquet(tmp_path / "train.parquet", rows))
     assert counts["rows_by_source"] == {"": 1, "augmented_gsm8k": 4, "math": 1}
+    assert sorted({row["problem_source"] or "" for row in written}) == ["", "augmented_gsm8k", "math"]
     balanced = ("--downsample", "random", "--num-samples", "3", "--balance-sources")
     _, counts = prepare(tmp_path / "train.parquet", *balanced)
     assert counts["rows_by_source"] == {"": 1, "augmented_gsm8k": 1, "math": 1}

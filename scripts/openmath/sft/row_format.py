@@ -41,12 +41,14 @@ class RowFormat:
         form: one of ``FORMATS``.
         suffix: what ends the output of a plain row; empty for a chat.
         metadata: keys and values that are written into every row.
+        with_source: whether rows say where their problem comes from.
     """
 
     prompt: Prompt | None
     form: str = "plain"
     suffix: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    with_source: bool = True
 
     @classmethod
     def load(
@@ -56,6 +58,7 @@ class RowFormat:
         form: str,
         suffix: str | None,
         metadata: Mapping[str, str],
+        with_source: bool,
     ) -> "RowFormat":
         """Read the prompt; without a ``suffix`` a plain row ends as the template ends the assistant's turn.
 
@@ -68,7 +71,7 @@ class RowFormat:
         if form != "plain":
             if suffix:
                 raise ValueError(f"--suffix: the turns of a chat ({form}) are ended by whoever reads them")
-            return cls(None if prompt is None else Prompt.load(prompt), form, "", metadata)
+            return cls(None if prompt is None else Prompt.load(prompt), form, "", metadata, with_source)
         loaded = None
         if prompt is not None:
             loaded = Prompt.load(prompt, template=template)
@@ -78,7 +81,7 @@ class RowFormat:
             raise ValueError("--prompt: plain rows need --template too")
         if suffix is None:
             suffix = "" if loaded is None or loaded.template is None else loaded.template.assistant_end
-        return cls(loaded, form, suffix, metadata)
+        return cls(loaded, form, suffix, metadata, with_source)
 
     @property
     def prompt_keys(self) -> tuple[str, ...]:
@@ -119,7 +122,7 @@ class RowFormat:
                 "mask": asker,
             }
         row["expected_answer"] = problem.expected_answer
-        if problem.source is not None:
+        if self.with_source:
             row["problem_source"] = problem.source
         row.update(solution.record)
         row.update(self.metadata)
