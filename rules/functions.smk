@@ -333,8 +333,43 @@ def training_data(wildcards):
     run = config["training"][wildcards.run]
     if run["packing"] is None:
         return [f"<results>/{run['data']}.jsonl"]
-    prefix = f"<results>/packed/{run['data']}/packed_{run['packing']['capacity']}_seed{run['packing']['seed']}"
-    return [f"{prefix}.{part}" for part in ("json", "input_ids.npy", "loss_mask.npy", "seq_start_id.npy")]
+    nemo = ("json", "input_ids.npy", "loss_mask.npy", "seq_start_id.npy")
+    flat = ("flat.json", "tokens.npy", "sequences.npy", "answers.npy", "rows.npy")
+    parts = nemo if run["backend"] == "nemo_aligner" else flat
+    return [f"{packs_of(wildcards.run)}.{part}" for part in parts]
+
+
+def packs_of(run):
+    """The prefix of the packed rows of a run."""
+    settings = config["training"][run]
+    capacity, seed, cp = settings["packing"]["capacity"], settings["packing"]["seed"], settings["context_parallel"]
+    shared = f"_cp{cp}" if cp > 1 else ""
+    return f"<results>/packed/{settings['data']}/packed_{capacity}{shared}_seed{seed}"
+
+
+def packing_options(wildcards):
+    """The options that say how rows are packed."""
+    packing = config["sft"]["packing"]
+    cp = int(wildcards.cp.removeprefix("_cp") or 1)
+    padded = {"multiple": max(16, 2 * cp), "pad_token": packing["pad_token"]} if cp > 1 else {}
+    return quote_options({"algorithm": packing["algorithm"], "too_long": packing["too_long"], **padded})
+
+
+def packed_prefix(wildcards, output):
+    """The prefix of the files of packed rows."""
+    return output.manifest.removesuffix(".json").removesuffix(".flat")
+
+
+def packs_to_merge(wildcards):
+    """The manifests of the packs of the sets that a merged one is made of."""
+    name = f"packed_{wildcards.capacity}{wildcards.cp}_seed{wildcards.seed}.json"
+    return [f"<results>/packed/{data}/{name}" for data in config["sft"]["merged"][wildcards.data]]
+
+
+def suggested_batch(wildcards):
+    """The rows of a step, where they follow from its samples and from how many of them a packed row holds."""
+    counted = config["training"][wildcards.run]["global_batch_size"] is None
+    return f"<results>/training/{wildcards.run}/batch.json" if counted else []
 
 
 def previous_leg(wildcards):
@@ -366,7 +401,7 @@ def training_data_options(wildcards, input):
     """The options that name the rows: a JSON Lines file, or the prefix of packed arrays."""
     file = input.data[0]
     kind = "unpacked" if file.endswith(".jsonl") else "packed"
-    return f"--{kind} --data {shlex.quote(file if kind == 'unpacked' else os.path.splitext(file)[0])}"
+    return f"--{kind} --data {shlex.quote(file.removesuffix('.json').removesuffix('.flat'))}"
 
 
 RUN_KEYS = (
@@ -398,6 +433,18 @@ def training_options(wildcards):
     if run["backend"] == "nemo_aligner":
         options |= {"max_seq_length": run["max_seq_length"], "overrides": json.dumps(run.get("overrides", {}))}
     return quote_options(options)
+
+
+def batch_options(wildcards):
+    """The options that say how many samples a step sees, and how they are shared out."""
+    run = config["training"][wildcards.run]
+    return quote_options(
+        {
+            "samples": run["packing"]["samples_per_batch"],
+            "data_parallel": data_parallel_size(run),
+            "micro_batch_size": run["micro_batch_size"],
+        }
+    )
 
 
 def legs_until_finished(wildcards):

@@ -3,7 +3,9 @@
 Reads   the generations, answers.jsonl and majority.jsonl of all folders; <results>/contamination/checked.jsonl
         or a data set of the hub, or files
 Writes  <results>/{data}.jsonl, {data}.counts.json                                   rows, and the funnel that led to them
-        <results>/packed/{data}/packed_{capacity}_seed{seed}.{input_ids,loss_mask,seq_start_id}.npy and its manifest
+        <results>/packed/{data}/packed_{capacity}_seed{seed}.{input_ids,loss_mask,seq_start_id}.npy and .json
+        <results>/packed/{data}/packed_{capacity}_seed{seed}.{tokens,sequences,answers,rows}.npy and .flat.json
+        (with context parallelism over N GPUs packed_{capacity}_cpN_seed{seed}: samples are padded to be shared out)
 """
 
 
@@ -107,32 +109,89 @@ rule pack_sequences:
         data="<results>/{data}.jsonl",
         tokenizer=model_manifest(config["sft"]["tokenizer"]),
     output:
-        input_ids="<results>/packed/{data}/packed_{capacity}_seed{seed}.input_ids.npy",
-        loss_mask="<results>/packed/{data}/packed_{capacity}_seed{seed}.loss_mask.npy",
-        seq_start_id="<results>/packed/{data}/packed_{capacity}_seed{seed}.seq_start_id.npy",
-        manifest="<results>/packed/{data}/packed_{capacity}_seed{seed}.json",
+        input_ids="<results>/packed/{data}/packed_{capacity}{cp}_seed{seed}.input_ids.npy",
+        loss_mask="<results>/packed/{data}/packed_{capacity}{cp}_seed{seed}.loss_mask.npy",
+        seq_start_id="<results>/packed/{data}/packed_{capacity}{cp}_seed{seed}.seq_start_id.npy",
+        manifest="<results>/packed/{data}/packed_{capacity}{cp}_seed{seed}.json",
     log:
-        "<logs>/pack_sequences/{data}-{capacity}-{seed}.log",
+        "<logs>/pack_sequences/{data}-{capacity}{cp}-{seed}.log",
     benchmark:
-        "<benchmarks>/pack_sequences/{data}-{capacity}-{seed}.jsonl"
+        "<benchmarks>/pack_sequences/{data}-{capacity}{cp}-{seed}.jsonl"
+    wildcard_constraints:
+        data=one_of(config["sft"]["sets"]),
     conda:
         "../envs/core.yaml"
-    threads: 1
+    threads: 8
     resources:
-        mem_mb=16000,
+        mem_mb=8000,
         runtime=240,
     params:
+        layout="nemo",
         tokenizer=folder_of("tokenizer"),
-        algorithm=lookup("sft/packing_algorithm", within=config),
-        prefix=lambda wildcards, output: os.path.splitext(output.manifest)[0],
+        options=packing_options,
+        prefix=packed_prefix,
     shell:
         """
         python {input.script[0]:q} \
             --data {input.data:q} \
             --tokenizer {params.tokenizer:q} \
             --capacity {wildcards.capacity} \
-            --algorithm {params.algorithm} \
             --seed {wildcards.seed} \
+            --layout {params.layout} \
+            {params.options} \
+            --workers {threads} \
+            --output-prefix {params.prefix:q} \
+            >{log:q} 2>&1
+        """
+
+
+use rule pack_sequences as pack_flat with:
+    output:
+        tokens="<results>/packed/{data}/packed_{capacity}{cp}_seed{seed}.tokens.npy",
+        sequences="<results>/packed/{data}/packed_{capacity}{cp}_seed{seed}.sequences.npy",
+        answers="<results>/packed/{data}/packed_{capacity}{cp}_seed{seed}.answers.npy",
+        rows="<results>/packed/{data}/packed_{capacity}{cp}_seed{seed}.rows.npy",
+        manifest="<results>/packed/{data}/packed_{capacity}{cp}_seed{seed}.flat.json",
+    log:
+        "<logs>/pack_flat/{data}-{capacity}{cp}-{seed}.log",
+    benchmark:
+        "<benchmarks>/pack_flat/{data}-{capacity}{cp}-{seed}.jsonl"
+    params:
+        layout="flat",
+        tokenizer=folder_of("tokenizer"),
+        options=packing_options,
+        prefix=packed_prefix,
+
+
+rule merge_packs:
+    """The packed rows of several sets, one after the other."""
+    input:
+        script=script("merge_packs.py"),
+        manifests=packs_to_merge,
+    output:
+        input_ids="<results>/packed/{data}/packed_{capacity}{cp}_seed{seed}.input_ids.npy",
+        loss_mask="<results>/packed/{data}/packed_{capacity}{cp}_seed{seed}.loss_mask.npy",
+        seq_start_id="<results>/packed/{data}/packed_{capacity}{cp}_seed{seed}.seq_start_id.npy",
+        manifest="<results>/packed/{data}/packed_{capacity}{cp}_seed{seed}.json",
+    log:
+        "<logs>/merge_packs/{data}-{capacity}{cp}-{seed}.log",
+    benchmark:
+        "<benchmarks>/merge_packs/{data}-{capacity}{cp}-{seed}.jsonl"
+    wildcard_constraints:
+        data=one_of(config["sft"]["merged"]),
+    conda:
+        "../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        inputs=lambda wildcards, input: [os.path.splitext(file)[0] for file in input.manifests],
+        prefix=packed_prefix,
+    shell:
+        """
+        python {input.script[0]:q} \
+            --inputs {params.inputs:q} \
             --output-prefix {params.prefix:q} \
             >{log:q} 2>&1
         """

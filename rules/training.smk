@@ -1,7 +1,8 @@
 """Training in legs that resume, and the average of the checkpoints (OpenMathInstruct-2, section 4).
 
 Reads   <results>/{data}.jsonl or its packed rows, the base model
-Writes  <results>/training/{run}/legs/{leg}.json                 how far the leg came: {step, finished, ...}
+Writes  <results>/training/{run}/batch.json                     packed rows of a step, where samples are asked for
+        <results>/training/{run}/legs/{leg}.json                 how far the leg came: {step, finished, ...}
         <results>/training/{run}/checkpoints/step={n}/           saved by the legs on their way
         <results>/training/{run}/model-averaged-{hf,nemo}/       the mean of the checkpoints of average_steps, in the
                                                                  form that the back end writes
@@ -16,6 +17,7 @@ checkpoint train_leg:
         script=training_script,
         previous=previous_leg,
         data=training_data,
+        batch_file=suggested_batch,
         base_model=base_model,
         checkout=training_checkout,
     output:
@@ -34,6 +36,7 @@ checkpoint train_leg:
         previous=option_of("previous"),
         base_model=folder_of("base_model"),
         data=training_data_options,
+        batch=option_of("batch_file"),
         checkout=option_of_folder("checkout"),
         options=training_options,
         folder=path("<results>/training/{run}"),
@@ -45,6 +48,7 @@ checkpoint train_leg:
             {params.previous} \
             --base-model {params.base_model:q} \
             {params.data} \
+            {params.batch} \
             {params.checkout} \
             {params.options} \
             {resources.placement} \
@@ -52,6 +56,35 @@ checkpoint train_leg:
             --work {params.folder:q}/work \
             --checkpoints {params.folder:q}/checkpoints \
             --output {output.leg:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule suggest_batch:
+    """How many packed rows a step sees, so that it sees the samples that are asked for."""
+    input:
+        script=script("suggest_batch.py"),
+        manifest=lambda wildcards: training_data(wildcards)[0],
+    output:
+        batch="<results>/training/{run}/batch.json",
+    log:
+        "<logs>/suggest_batch/{run}.log",
+    benchmark:
+        "<benchmarks>/suggest_batch/{run}.jsonl"
+    conda:
+        "../envs/core.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        options=batch_options,
+    shell:
+        """
+        python {input.script[0]:q} \
+            --manifest {input.manifest:q} \
+            {params.options} \
+            --output {output.batch:q} \
             >{log:q} 2>&1
         """
 

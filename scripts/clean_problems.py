@@ -16,7 +16,7 @@ from pathlib import Path
 
 from openmath.problems import REASONS, ProblemFilter, new_problem, problem_key
 from openmath.records import Record, RecordError, read_jsonl, write_json, write_jsonl
-from openmath.tokenization import load_tokenizer, within_tokens
+from openmath.tokenization import ModelTokenizer
 
 logger = logging.getLogger(__name__)
 
@@ -54,8 +54,8 @@ def _rows(path: Path, seed: int) -> Iterator[Record]:
 def _length_limit(folder: Path | None, limit: int | None) -> Callable[[str], bool]:
     if folder is None or limit is None:
         return lambda text: True
-    tokenizer = load_tokenizer(folder)
-    return lambda text: within_tokens(tokenizer, [text], limit)[0]
+    tokenizer = ModelTokenizer(folder)
+    return lambda text: tokenizer.within([text], most=limit)[0] <= 0
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from openmath.convention_options import add_convention_argument, conventions_from
 from openmath.problems import problem_key
-from openmath.records import RecordError, read_jsonl, write_json
+from openmath.records import RecordError, file_error, read_jsonl, write_json
 from openmath.sft.choosing import CODE_FILTERS, DEDUPLICATIONS, SAMPLES, Choice
 from openmath.sft.data_sets import DataSetError, Source, hub_source, path_source
 from openmath.sft.filters import KEEPABLE, Filters, Lengths
@@ -267,7 +267,9 @@ def main(argv: list[str] | None = None) -> None:
     logger.info("arguments: %s", vars(args))
     try:
         prepare_sft_data(args)
-    except (DataSetError, OSError, RecordError, RuntimeError, ValueError) as error:
+    except OSError as error:
+        raise SystemExit(f"prepare_sft_data: {file_error(error, args.output)}") from None
+    except (DataSetError, RecordError, RuntimeError, ValueError) as error:
         raise SystemExit(f"prepare_sft_data: {error}") from None
 
 

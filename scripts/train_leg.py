@@ -1,7 +1,8 @@
 """Train for one leg of a run: go on from where the last leg stopped, until the run, the leg or the time is at its end.
 
 Reads   --base-model   a model folder: the weights that the run starts from, its tokenizer and configuration
-        --data         packed rows (the prefix of their three arrays) or rows of {"input", "output"} (a JSON Lines file)
+        --data         packed rows (the prefix of their flat layout) or rows of {"input", "output"} (a JSON Lines file)
+        --batch-file   the rows of an optimiser step, where --global-batch-size does not say it
         --previous     what the leg before this one wrote, unless this is the first
         --work         the state that the run resumes from, kept between legs and attempts
 Writes  --checkpoints  a model folder step={n} every --save-steps steps and at the end of the run

@@ -1,7 +1,8 @@
 """Train for one leg of a run with NeMo-Aligner: go on from its latest checkpoint, until the run or the time is over.
 
 Reads   --base-model   a NeMo checkpoint: the weights that the run starts from
-        --data         packed rows (the prefix of their three arrays) or rows of {"input", "output"} (a JSON Lines file)
+        --data         packed rows (the prefix of their NeMo layout) or rows of {"input", "output"} (a JSON Lines file)
+        --batch-file   the rows of an optimiser step, where --global-batch-size does not say it
         --checkout     NeMo-Skills, whose `start_sft` trains (scripts/fetch_checkout.py)
         --previous     what the leg before this one wrote, unless this is the first
         --work         the state of the run, kept between legs and attempts: training/checkpoints/ is NeMo's

@@ -64,6 +64,12 @@ def contradictions(config: Config) -> Iterator[str]:
         yield from _impossible_lengths(f"sft.sets.{name}.filters", settings.get("filters", {}))
         if "released" in settings:
             yield from _incomplete_released(f"sft.sets.{name}", settings)
+    for name, parts in config["sft"]["merged"].items():
+        if name in config["sft"]["sets"]:
+            yield f"sft.merged.{name}: a set of sft.sets has the same name"
+        for part in parts:
+            if part not in config["sft"]["sets"]:
+                yield f"sft.merged.{name}: no set '{part}' is defined in sft.sets"
     yield from _impossible_lengths("sft.filters", config["sft"]["filters"])
     for stage in (*STAGES_WITH_SAMPLES, "evaluation"):
         if config[stage]["sampling"]["temperature"] == 0:
@@ -132,7 +138,10 @@ def _incomplete_released(key: str, settings: Mapping[str, Any]) -> Iterator[str]
 
 def _impossible_run(config: Config, run: str, settings: Mapping[str, Any]) -> Iterator[str]:
     key = f"training.{run}"
-    if settings["data"] not in config["sft"]["sets"]:
+    if settings["data"] in config["sft"]["merged"]:
+        if settings["packing"] is None:
+            yield f"{key}.data: of the merged set '{settings['data']}' there are packed rows alone; set packing"
+    elif settings["data"] not in config["sft"]["sets"]:
         yield f"{key}.data: no set '{settings['data']}' is defined in sft.sets"
     elif (form := config["sft"]["sets"][settings["data"]].get("format", "plain")) != "plain":
         yield f"{key}.data: rows of the format '{form}' are for other trainers"
@@ -152,6 +161,7 @@ def _impossible_run(config: Config, run: str, settings: Mapping[str, Any]) -> It
     if settings["warmup_steps"] > settings["steps"]:
         yield f"{key}.warmup_steps: {settings['warmup_steps']} is more than all {settings['steps']} steps"
     yield from _impossible_backend(key, settings)
+    yield from _impossible_packing(key, settings, config["sft"]["packing"]["pad_token"])
     if settings["backend"] == "nemo_aligner" and config["nemo"]["revision"] == NEMO_SKILLS_OF_2024:
         for name, plain in (("packing", None), ("context_parallel", 1)):
             if settings[name] != plain:
@@ -168,12 +178,14 @@ def data_parallel_size(run: Mapping[str, Any]) -> int | None:
 
 def _impossible_batch(key: str, settings: Mapping[str, Any]) -> Iterator[str]:
     copies, batch, micro = data_parallel_size(settings), settings["global_batch_size"], settings["micro_batch_size"]
+    if (batch is None) != ("samples_per_batch" in (settings["packing"] or {})):
+        yield f"{key}: either global_batch_size or packing.samples_per_batch says how much a step sees"
     if not copies:
         yield (
             f"{key}: {settings['num_nodes']} x {settings['num_gpus']} GPUs are no multiple of "
             "tensor_parallel x pipeline_parallel x context_parallel"
         )
-    elif batch % (micro * copies):
+    elif batch is not None and batch % (micro * copies):
         yield (
             f"{key}.global_batch_size: {batch} is not a multiple of micro_batch_size x data-parallel size "
             f"({micro} x {copies})"
@@ -197,11 +209,20 @@ def _impossible_backend(key: str, settings: Mapping[str, Any]) -> Iterator[str]:
         yield f"{key}.packing.capacity: {packing['capacity']} is not max_seq_length"
     if packing is not None and settings["micro_batch_size"] != 1:
         yield f"{key}.micro_batch_size: packed rows are taken one at a time by '{settings['backend']}'"
-    if packing is not None and settings["context_parallel"] != 1:
-        yield f"{key}.packing: rows are not padded for context_parallel {settings['context_parallel']} yet"
     for name, value in (("optimizer", "adamw"), ("leg_steps", None)):
         if settings[name] != value:
             yield f"{key}.{name}: the back end '{settings['backend']}' has no {settings[name]!r}"
+
+
+def _impossible_packing(key: str, settings: Mapping[str, Any], pad_token: str | None) -> Iterator[str]:
+    copies = settings["context_parallel"]
+    if settings["packing"] is None or copies == 1:
+        return
+    multiple = max(16, 2 * copies)
+    if settings["packing"]["capacity"] % multiple:
+        yield f"{key}.packing.capacity: with context_parallel {copies} it must be a multiple of {multiple}"
+    if pad_token is None:
+        yield f"sft.packing.pad_token: with context_parallel samples are filled up ({key})"
 
 
 def missing_files(config: Config, root: Path) -> Iterator[str]:

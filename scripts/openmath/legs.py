@@ -34,7 +34,9 @@ def add_leg_arguments(parser: argparse.ArgumentParser, optimizers: tuple[str, ..
     parser.add_argument("--leg-steps", type=int, help="end the leg after this many steps")
     parser.add_argument("--deadline-minutes", type=float, help="save and end the leg after this long")
     parser.add_argument("--micro-batch-size", type=int, required=True, help="rows in one pass of one process")
-    parser.add_argument("--global-batch-size", type=int, required=True, help="rows of one optimiser step")
+    batch = parser.add_mutually_exclusive_group(required=True)
+    batch.add_argument("--global-batch-size", type=int, help="rows of one optimiser step")
+    batch.add_argument("--batch-file", type=Path, help="JSON whose global_batch_size it is (scripts/suggest_batch.py)")
     parser.add_argument("--learning-rate", type=float, required=True)
     parser.add_argument("--min-learning-rate", type=float, required=True, help="of the cosine schedule")
     parser.add_argument("--schedule", choices=("constant", "cosine"), required=True)
@@ -46,11 +48,32 @@ def add_leg_arguments(parser: argparse.ArgumentParser, optimizers: tuple[str, ..
 
 
 def parse_leg_args(parser: argparse.ArgumentParser, argv: list[str] | None) -> argparse.Namespace:
-    """Read the command line of a leg, and check that it names the leg before it."""
+    """Read the command line of a leg and the batch file that it may name, and check that it names the leg before it."""
     args = parser.parse_args(argv)
+    if args.batch_file is not None:
+        try:
+            args.global_batch_size = read_batch_size(args.batch_file)
+        except LegError as error:
+            parser.error(str(error))
     if (args.leg == 1) != (args.previous is None):
         parser.error("--previous belongs to every leg but the first")
     return args
+
+
+def read_batch_size(path: Path) -> int:
+    """The ``global_batch_size`` of a JSON file.
+
+    Raises:
+        LegError: it cannot be read, or holds no whole number above 0 under this key.
+    """
+    try:
+        batch = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise LegError(f"--batch-file {path}: {error}") from None
+    size = batch.get("global_batch_size") if isinstance(batch, dict) else None
+    if type(size) is not int or size < 1:
+        raise LegError(f"--batch-file {path}: no global_batch_size that is a whole number above 0")
+    return size
 
 
 def previous_leg(path: Path | None) -> dict[str, Any]:

@@ -79,9 +79,6 @@ def pack(lengths: npt.ArrayLike, capacity: int, algorithm: str, seed: int) -> In
     return rows
 
 
-# Orders
-
-
 def _shuffled(count: int, seed: int) -> Ints:
     """The order of ``openmath.orders.shuffled`` in a third of its memory.
 
@@ -106,9 +103,6 @@ def _longest_first(sizes: Ints, order: Ints) -> Ints:
     keys.sort()
     keys &= (1 << 32) - 1
     return order[keys]
-
-
-# Loops, which run compiled where there is much to place
 
 
 def _run(loop: Loop, sizes: Ints, capacity: int) -> Ints:

@@ -173,6 +173,11 @@ def derive_seed(*names: str | int) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
 
 
+def file_error(error: OSError, path: str | Path) -> str:
+    """What went wrong with which file; where a write fails, the system names none, so ``path`` stands for it."""
+    return f"{error.filename or path}: {error.strerror}" if error.strerror else str(error)
+
+
 def file_sha256(path: str | Path) -> str:
     """The sha256 of a file as it is stored, in hexadecimal."""
     with open(path, "rb") as stream:

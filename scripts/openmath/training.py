@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from openmath.packed_rows import PAD
+from openmath.packed_rows import FlatRows
 from openmath.records import read_jsonl
 from openmath.tokenization import encode
 
@@ -142,25 +142,19 @@ class AnswerRows:
 
 
 class PackedRows:
-    """Packed rows on disk, in the layout of ``openmath.packed_rows``; a row is read when it is asked for."""
+    """Packed rows on disk, in the flat layout of ``openmath.packed_rows``; a row is read when it is asked for."""
 
     packed = True
     lengths = None
 
     def __init__(self, prefix: str | Path):
-        self._ids, self._mask, self._starts = (
-            np.load(f"{prefix}.{name}.npy", mmap_mode="r") for name in ("input_ids", "loss_mask", "seq_start_id")
-        )
+        self._arrays = FlatRows.open(prefix)
 
     def __len__(self) -> int:
-        return len(self._ids)
+        return len(self._arrays)
 
     def __getitem__(self, row: int) -> Example:
-        ids, mask, starts = self._ids[row], self._mask[row], self._starts[row]
-        bounds = [*starts[starts != PAD].tolist(), int(np.count_nonzero(ids != PAD))]
-        return join_examples(
-            [sequence_example(ids[start:end], mask[start:end]) for start, end in itertools.pairwise(bounds)]
-        )
+        return join_examples([sequence_example(tokens, mask) for tokens, mask in self._arrays.samples(row)])
 
 
 Rows = AnswerRows | PackedRows

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from running import Run, digests
 
-from openmath.packed_rows import read_packed
+from openmath.packed_rows import read_flat
 from openmath.records import read_jsonl, zip_records
 
 pytestmark = pytest.mark.slow
@@ -122,7 +122,7 @@ def test_training_went_in_legs(miniature: Run) -> None:
 
 
 def test_packed_rows_hold_every_training_row_once(miniature: Run) -> None:
-    packed = sum(len(row) for row in read_packed(miniature.results / "packed/sft_data/packed_512_seed0"))
+    packed = sum(len(row) for row in read_flat(miniature.results / "packed/sft_data/packed_512_seed0"))
     assert packed == sum(1 for _ in read_jsonl(miniature.results / "sft_data.jsonl"))
 
 

@@ -265,6 +265,47 @@ BROKEN: dict[str, tuple[str, Any, str]] = {
         {"downsample": "fair"},
         "sft.sets.sft_data_5m: downsample and num_samples are set together",
     ),
+    "balance without a sample": (
+        "sft.sets.sft_data.balance_sources",
+        True,
+        "sft.sets.sft_data.balance_sources: a sample of all rows is not balanced; set downsample",
+    ),
+    "a validation set of nothing": (
+        "sft.sets.sft_data.part",
+        "validation",
+        "sft.sets.sft_data.part: nothing is kept for validation; set validation_share",
+    ),
+    "limits that leave nothing": (
+        "sft.filters",
+        {"min_solution_chars": 300, "max_solution_chars": 200},
+        "sft.filters.min_solution_chars: 300 is more than max_solution_chars, 200",
+    ),
+    "limits of a set that leave nothing": (
+        "sft.sets.sft_data.filters",
+        {"min_problem_tokens": 3, "max_problem_tokens": 2},
+        "sft.sets.sft_data.filters.min_problem_tokens: 3 is more than max_problem_tokens, 2",
+    ),
+    "rows of another trainer": (
+        "sft.sets.sft_data.format",
+        "nemotron",
+        f"{PAPER}.data: rows of the format 'nemotron' are for other trainers",
+    ),
+    "a merged set of unknown sets": (
+        "sft.merged",
+        {"both": ["sft_data", "sft"]},
+        "sft.merged.both: no set 'sft' is defined in sft.sets",
+    ),
+    "a merged set named like a set": (
+        "sft.merged",
+        {"sft_data": ["sft_data", "sft_data_5m"]},
+        "sft.merged.sft_data: a set of sft.sets has the same name",
+    ),
+    "no batch": (f"{PAPER}.global_batch_size", None, f"{PAPER}: either global_batch_size or packing.samples_per_batch"),
+    "two batches": (
+        f"{PAPER}.packing",
+        {"capacity": 4096, "seed": 0, "samples_per_batch": 512},
+        f"{PAPER}: either global_batch_size or packing.samples_per_batch",
+    ),
     "released data from nowhere": (
         "sft.sets.sft_data",
         {

@@ -606,6 +606,14 @@ def test_a_chat_names_its_turns_and_masks_what_is_asked(
         prepare(folder, extra=("--format", form, "--suffix", "<stop>"))
 
 
+def test_a_chat_without_a_prompt_asks_the_problem(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "shop", [solved("a")])
+    output = ("--output", str(tmp_path / "rows.jsonl"), "--counts", str(tmp_path / "counts.json"))
+    prepare_sft_data.main(["--folders", str(folder), "--shuffle-seed", "1", "--format", "nemotron", *output])
+    [row] = read_jsonl(tmp_path / "rows.jsonl")
+    assert ([turn["value"] for turn in row["conversations"]], row["system"]) == (["Problem a?", SOLUTION], "")
+
+
 def test_without_a_prompt_the_input_is_the_problem(tmp_path: Path, byte_tokenizer: Path) -> None:
     folder = write_folder(tmp_path / "shop", [solved("a")])
     (tmp_path / "template.yaml").write_text('user_begin: "<|user|>"\nuser_end: "<|end|>"\nassistant_end: "<|end|>"\n')
@@ -669,7 +677,7 @@ def test_a_missing_generation_file_is_named_before_anything_is_read(tmp_path: Pa
     folder = write_folder(tmp_path / "shop", rows)
     (folder / "output-rs0.jsonl").write_text("no JSON\n")
     (folder / "output-rs1.jsonl").unlink()
-    with pytest.raises(SystemExit, match=r"No such file or directory: '.*output-rs1\.jsonl'"):
+    with pytest.raises(SystemExit, match=r"output-rs1\.jsonl: No such file or directory"):
         prepare(folder)
 
 

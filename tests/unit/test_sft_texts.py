@@ -26,6 +26,7 @@ from openmath.sft.texts import (
         ("So \\boxed 5\nBye", "So \\boxed 5"),
         ("So \\boxed{5\nBye", "So \\boxed{5\nBye"),
         ("No box\nhere", "No box\nhere"),
+        ("So \\boxed \n", "So \\boxed \n"),
     ],
     ids=[
         "text after the line of the answer goes",
@@ -37,6 +38,7 @@ from openmath.sft.texts import (
         "a box without braces ends with its line",
         "a box that never closes changes nothing",
         "no box changes nothing",
+        "a box of nothing changes nothing",
     ],
 )
 def test_a_solution_ends_with_its_last_answer(text: str, trimmed: str) -> None:

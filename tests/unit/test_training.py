@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from openmath import training
-from openmath.packed_rows import Sequences, write_packed
+from openmath.packed_rows import publish, write_flat
+from openmath.sample_spool import open_spool, records_of
 from openmath.training import (
     IGNORED,
     AnswerRows,
@@ -21,6 +22,7 @@ from openmath.training import (
     sequence_example,
     train,
 )
+from openmath.work_folders import scratch
 
 VOCABULARY = 40
 
@@ -83,6 +85,14 @@ def equal(first, second):
 # Rows
 
 
+def write_packed(pairs, row_of, prefix):
+    with scratch(prefix) as work:
+        with open_spool(work) as spool:
+            spool.append(*records_of(pairs))
+            facts = write_flat(spool, np.array(row_of), work)
+        publish(work, prefix, "flat", facts)
+
+
 def test_a_sequence_reads_all_but_its_last_token_and_is_asked_for_its_answer():
     (row,) = AnswerRows([([5, 6, 7], [8, 9])])
     assert row.input_ids.tolist() == [5, 6, 7, 8]
@@ -93,12 +103,7 @@ def test_packed_rows_hold_the_same_examples_as_the_samples_they_were_packed_from
     pairs = some_pairs(9)
     samples = AnswerRows(pairs)
     row_of = np.array([0, 1, 0, 2, 1, 0, 2, 2, 1])
-    sequences = Sequences(
-        tokens=np.concatenate([np.array(prompt + answer, dtype=np.int32) for prompt, answer in pairs]),
-        lengths=np.array([len(prompt) + len(answer) for prompt, answer in pairs]),
-        input_lengths=np.array([len(prompt) for prompt, _ in pairs]),
-    )
-    write_packed(sequences, row_of, str(tmp_path / "packed"))
+    write_packed(pairs, row_of, tmp_path / "packed")
     packed = PackedRows(tmp_path / "packed")
     assert len(packed) == 3
     for number in range(3):
@@ -151,12 +156,7 @@ def test_with_the_default_cache_the_sequences_of_a_row_would_read_each_other(pac
 
 def test_packed_and_unpacked_rows_train_to_the_same_loss(tmp_path):
     pairs = some_pairs(4)
-    sequences = Sequences(
-        tokens=np.concatenate([np.array(prompt + answer, dtype=np.int32) for prompt, answer in pairs]),
-        lengths=np.array([len(prompt) + len(answer) for prompt, answer in pairs]),
-        input_lengths=np.array([len(prompt) for prompt, _ in pairs]),
-    )
-    write_packed(sequences, np.array([0, 1, 1, 0]), str(tmp_path / "packed"))
+    write_packed(pairs, [0, 1, 1, 0], tmp_path / "packed")
     plain = recipe(steps=3, optimizer="adamw", micro_batch_size=1)
     _, unpacked = train(new_model(), AnswerRows(pairs), plain, tmp_path / "scratch")
     two_rows = recipe(steps=3, optimizer="adamw", micro_batch_size=1, global_batch_size=2)

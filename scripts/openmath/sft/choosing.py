@@ -181,6 +181,8 @@ def right_kind(problems: Words, has_code: Flags, code_filter: str) -> Flags:
             code where more than half of a problem's solutions have some; "majority_text": the same, and only text
             elsewhere.
     """
+    if code_filter not in CODE_FILTERS:
+        raise ValueError(f"no code filter '{code_filter}' (known: {', '.join(CODE_FILTERS)})")
     if code_filter == "all":
         return has_code.copy()
     _, group = np.unique(problems, return_inverse=True)
@@ -191,9 +193,7 @@ def right_kind(problems: Words, has_code: Flags, code_filter: str) -> Flags:
         return has_code | (code == 0)[group]
     if code_filter == "majority_code":
         return has_code | ~mostly_code
-    if code_filter == "majority_text":
-        return has_code == mostly_code
-    raise ValueError(f"no code filter '{code_filter}' (known: {', '.join(CODE_FILTERS)})")
+    return ~(has_code ^ mostly_code)
 
 
 def rank_within(groups: Words, chance: Words) -> Ints:
@@ -268,7 +268,7 @@ def _within(rows: npt.NDArray[Any], limits: Mapping[int, _Limit], choice: Choice
 
 
 def _of_source(rows: npt.NDArray[Any], source: int, choice: Choice) -> Flags:
-    return rows["source"] == source if choice.balance_sources else np.ones(len(rows), dtype=bool)
+    return np.equal(rows["source"], source) if choice.balance_sources else np.ones(len(rows), dtype=bool)
 
 
 def _all_turns(folder: Path, parts: int) -> Iterator[npt.NDArray[Any]]:

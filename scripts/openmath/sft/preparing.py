@@ -30,7 +30,7 @@ from openmath.sft.ready_made import Columns, FileReader, FileShard
 from openmath.sft.row_format import MissingKeyError, RowFormat
 from openmath.sft.spool import KEYS, SpoolWriter
 from openmath.sft.writing import order_by_position, write_by_place
-from openmath.tokenization import load_tokenizer
+from openmath.tokenization import ModelTokenizer
 
 logger = logging.getLogger(__name__)
 
@@ -219,9 +219,9 @@ class Worker:
     def __init__(self, plan: Plan, spool: Path, buckets: int) -> None:
         self.plan = plan
         self.steps = steps_that_are_on(plan.filters)
-        tokenizer = None if plan.tokenizer is None else load_tokenizer(plan.tokenizer)
-        self.solution_tokens = functools.partial(tokens_reasons, tokenizer, plan.filters.solution)
-        problems = Problems(plan.filters, functools.partial(tokens_reasons, tokenizer, plan.filters.problem))
+        tokenizer = None if plan.tokenizer is None else ModelTokenizer(plan.tokenizer)
+        self.solution_tokens = functools.partial(tokens_reasons, tokenizer, plan.filters.solution, False)
+        problems = Problems(plan.filters, functools.partial(tokens_reasons, tokenizer, plan.filters.problem, True))
         self.folders = FolderReader(plan.filters, problems, plan.conventions, plan.base, plan.extra_keys)
         self.files = FileReader(
             plan.filters, plan.columns, problems, plan.row_format.prompt_keys, plan.extra_keys, spool / "cache"
