@@ -301,6 +301,39 @@ def test_what_stands_behind_the_whole_synthesis_is_asked_for_by_its_path_too(roo
     assert "tabulate_results" not in jobs
 
 
+def commands(planned: Plan, script: str) -> list[str]:
+    """The commands of a dry run that call a script, each in one line."""
+    return [line for line in planned.output.replace("\\\n", " ").splitlines() if f"python scripts/{script}.py" in line]
+
+
+def test_packs_say_how_they_are_padded_for_context_parallelism(root: Path) -> None:
+    packed = "results/packed/openmathinstruct2/packed_4096"
+    targets = [f"{packed}_seed0.json", f"{packed}_cp4_seed0.json", f"{packed}_cp16_seed3.json"]
+    overlay = ("--configfile", "config/released_data.yaml")
+    packing = commands(plan(*targets, *overlay, "--cores", "2", "--printshellcmds", root=root), "pack_sequences")
+    by_prefix = {line.rpartition("--output-prefix ")[2].split()[0]: line for line in packing}
+    assert set(by_prefix) == {target.removesuffix(".json") for target in targets}
+    assert "--multiple" not in by_prefix[f"{packed}_seed0"]
+    assert "--capacity 4096 " in by_prefix[f"{packed}_cp4_seed0"]
+    assert "--multiple 16 --pad-token '<|end_of_text|>'" in by_prefix[f"{packed}_cp4_seed0"]
+    assert "--multiple 32 " in by_prefix[f"{packed}_cp16_seed3"]
+
+
+def test_a_merged_set_is_packed_part_by_part(root: Path) -> None:
+    overlay = ("--configfile", "config/released_data.yaml")
+    merged = ("--config", "sft={merged: {both: [openmathinstruct2, openmathinstruct2_5m]}}")
+    planned = plan(
+        "results/packed/both/packed_4096_seed0.json", *overlay, *merged, "--cores", "2", "--printshellcmds", root=root
+    )
+    jobs = {name: planned.jobs[name] for name in ("prepare_released_data", "pack_sequences", "merge_packs")}
+    assert jobs == {"prepare_released_data": 2, "pack_sequences": 2, "merge_packs": 1}
+    (command,) = commands(planned, "merge_packs")
+    prefixes = [f"results/packed/{name}/packed_4096_seed0" for name in ("openmathinstruct2", "openmathinstruct2_5m")]
+    assert f"--inputs {' '.join(prefixes)} --output-prefix results/packed/both/packed_4096_seed0" in " ".join(
+        command.split()
+    )
+
+
 GRADING = "grading={extraction: regex, regex: '- (.*)', conventions: {percent: unit, intervals: 'no'}}"
 CONVENTIONS = "--convention intervals=no --convention percent=unit"
 STEPS = {
