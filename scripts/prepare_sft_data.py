@@ -7,7 +7,7 @@ Writes  {"input", "output", "expected_answer", "problem_source", "generation": {
         JSON file of counts: by reason, and as a funnel in the order of the steps (openmath.sft states them)
 
 The input is read once, as a stream; what comes through goes to a folder beside the output, which takes as much room as
-the output does. Memory does not grow with the rows, but for a byte each (9 with a sample).
+the output does. In memory stay a byte for each row (9 with a sample), and the problems of one folder.
 """
 
 import argparse

@@ -89,10 +89,9 @@ class Problem:
         expected_answer: the known answer, or the majority's, or None.
         source: where the problem comes from, if anybody knows.
         votes: votes for the expected answer, and all votes, where it is a majority's.
-        record: the whole record of the first of them, which the prompt is filled from.
+        filled: what else the prompt is filled from, by key.
         in_validation: whether the problem is one of those kept for validation.
         length_reason: whether it is too short or too long.
-        inputs: the prompt by what else it depends on.
         labels: the label of each answer, for problems whose expected answer is a majority's.
     """
 
@@ -101,10 +100,9 @@ class Problem:
     expected_answer: str | None
     source: str | None
     votes: tuple[int, int] | None
-    record: dict[str, Any]
+    filled: dict[str, Any]
     in_validation: bool
     length_reason: str | None
-    inputs: dict[int | None, str] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
 
 

@@ -10,6 +10,7 @@ A shard is one generation file with its rows of the others. The problems of a fo
 
 import itertools
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,6 +93,7 @@ class FolderReader:
         filters: says who decides what is right, and how many rows are skipped.
         problems: makes the problems.
         conventions: those under which answers are held against a majority's.
+        prompt_keys: further keys of the generations, which the prompt is filled from.
         base: the folder that names of files are relative to.
         extra_keys: keys of the generations that rows carry along.
 
@@ -100,11 +102,18 @@ class FolderReader:
     """
 
     def __init__(
-        self, filters: Filters, problems: Problems, conventions: Conventions, base: Path, extra_keys: tuple[str, ...]
+        self,
+        filters: Filters,
+        problems: Problems,
+        conventions: Conventions,
+        prompt_keys: tuple[str, ...],
+        base: Path,
+        extra_keys: tuple[str, ...],
     ) -> None:
         self.filters = filters
         self.problems = problems
         self.conventions = conventions
+        self.prompt_keys = prompt_keys
         self.base = base
         self.extra_keys = extra_keys
         self.skipped = 0
@@ -191,11 +200,12 @@ class FolderReader:
                 self._winners[winner.id] = winner
 
     def _problem(self, line: bytes, record: _Generation) -> Problem:
-        winner = None if record.expected_answer is not None else (self._winners or {}).get(record.id)
+        winner = None if record.expected_answer is not None else (self._winners or {}).pop(record.id, None)
+        whole = msgspec.json.decode(line) if self.prompt_keys else {}
         return self.problems.make(
-            msgspec.json.decode(line),
             record.problem,
-            record.problem_source,
+            {key: whole[key] for key in self.prompt_keys if key in whole},
+            sys.intern(record.problem_source),
             record.expected_answer if winner is None else winner.expected_answer,
             None if winner is None else (winner.majority_votes, winner.total_votes),
         )

@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 Shard = FolderShard | FileShard
 
 # What a bucket holds of the input: it and its index are in memory when it is written.
-BYTES_PER_BUCKET = 64 * 2**20
+BYTES_PER_BUCKET = 32 * 2**20
 MOST_BUCKETS = 4096
 
 _SOLUTIONS_PER_BATCH = 1000
@@ -222,10 +222,9 @@ class Worker:
         tokenizer = None if plan.tokenizer is None else ModelTokenizer(plan.tokenizer)
         self.solution_tokens = functools.partial(tokens_reasons, tokenizer, plan.filters.solution, False)
         problems = Problems(plan.filters, functools.partial(tokens_reasons, tokenizer, plan.filters.problem, True))
-        self.folders = FolderReader(plan.filters, problems, plan.conventions, plan.base, plan.extra_keys)
-        self.files = FileReader(
-            plan.filters, plan.columns, problems, plan.row_format.prompt_keys, plan.extra_keys, spool / "cache"
-        )
+        prompt_keys = plan.row_format.prompt_keys
+        self.folders = FolderReader(plan.filters, problems, plan.conventions, prompt_keys, plan.base, plan.extra_keys)
+        self.files = FileReader(plan.filters, plan.columns, problems, prompt_keys, plan.extra_keys, spool / "cache")
         self.writer = SpoolWriter(spool, buckets, str(os.getpid()))
         self._source_keys: dict[str, int] = {}
 

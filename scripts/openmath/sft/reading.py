@@ -28,13 +28,13 @@ class Problems:
 
     def make(
         self,
-        record: Record,
         text: str,
+        filled: dict[str, Any],
         source: str | None,
         expected_answer: str | None,
         votes: tuple[int, int] | None = None,
     ) -> Problem:
-        """A problem from its text and the record that it stood in."""
+        """A problem from its text, what else the prompt asks for, and what is known of it."""
         key = problem_key(text)
         return Problem(
             text=text,
@@ -42,7 +42,7 @@ class Problems:
             expected_answer=expected_answer,
             source=source,
             votes=votes,
-            record=record,
+            filled=filled,
             in_validation=self._in_validation(key),
             length_reason=self.filters.problem.chars_reason(text) or self._tokens_reason(text),
         )

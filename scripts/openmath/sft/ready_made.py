@@ -167,7 +167,7 @@ class FileReader:
         return str(value)
 
     def _problem(self, text: str, answer: str | None, source: str | None, filled: tuple[str | None, ...]) -> Problem:
-        return self.problems.make(dict(zip(self.prompt_keys, filled, strict=True)), text, source, answer)
+        return self.problems.make(text, dict(zip(self.prompt_keys, filled, strict=True)), source, answer)
 
 
 def columns_to_read(columns: Columns, prompt_keys: Sequence[str], extra_keys: Sequence[str]) -> list[str]:

@@ -91,16 +91,6 @@ class RowFormat:
         names = {name for _, name, _, _ in string.Formatter().parse(self.prompt.user) if name is not None}
         return tuple(sorted(names - _GIVEN_KEYS))
 
-    def user_text(self, problem: Problem, executions: int | None) -> str:
-        """The prompt of a plain row, or what the user says in a chat.
-
-        Raises:
-            MissingKeyError: the prompt asks for a key that the problem's record lacks.
-        """
-        if executions not in problem.inputs:
-            problem.inputs[executions] = self._render(problem, executions)
-        return problem.inputs[executions]
-
     def row(self, solution: Solution) -> Record:
         """The training row of a solution.
 
@@ -108,7 +98,7 @@ class RowFormat:
             MissingKeyError: the prompt asks for a key that the record lacks.
         """
         problem = solution.problem
-        user = self.user_text(problem, solution.executions)
+        user = self._user_text(problem, solution.executions)
         if self.form == "plain":
             row: Record = {"input": user, "output": solution.text + self.suffix}
         else:
@@ -128,10 +118,11 @@ class RowFormat:
         row.update(self.metadata)
         return row
 
-    def _render(self, problem: Problem, executions: int | None) -> str:
+    def _user_text(self, problem: Problem, executions: int | None) -> str:
+        """The prompt of a plain row, or what the user says in a chat."""
         if self.prompt is None:
             return problem.text
-        record: dict[str, Any] = {**problem.record, "problem": problem.text}
+        record: dict[str, Any] = {**problem.filled, "problem": problem.text}
         if executions is not None:
             record["total_code_executions"] = executions
         try:

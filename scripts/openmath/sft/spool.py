@@ -29,7 +29,7 @@ KEYS = np.dtype(
 )
 Keys = npt.NDArray[Any]
 
-_HELD = 64 * 2**20
+_HELD = 32 * 2**20
 _BLOCK = struct.Struct("<QQ")
 
 
