@@ -55,8 +55,10 @@ def read_samples(data: Path, tokenizer_folder: Path, capacity: int, cut: bool, w
         RecordError: a line is no JSON object, or input or output are missing or no text.
         RuntimeError: a worker was killed.
     """
+    global _tokenizer
     function = functools.partial(tokenise_lines, data=data, capacity=capacity, cut=cut)
     yield from map_in_order(function, line_batches(data), workers, functools.partial(prepare_worker, tokenizer_folder))
+    _tokenizer = None  # of no use any more, and large, where it was loaded in this process
 
 
 def line_batches(path: Path) -> Iterator[tuple[int, list[bytes]]]:
