@@ -301,7 +301,8 @@ def set_options(wildcards):
     filters = {**({} if "released" in settings else config["sft"]["filters"]), **settings.get("filters", {})}
     options = {key: settings.get(key) for key in SET_KEYS} | {"shuffle_seed": config["sft"]["shuffle_seed"]}
     metadata = [f"{key}={value}" for key, value in sorted(settings.get("metadata", {}).items())]
-    return quote_options({**filters, **options, "metadata": metadata or None})
+    in_order = settings.get("shuffle") is False
+    return quote_options({**filters, **options, "metadata": metadata or None, "no_shuffle": in_order})
 
 
 def released_tokenizer(wildcards):

@@ -47,16 +47,26 @@ def read_jsonl(path: str | Path, require: Iterable[str] = ()) -> Iterator[Record
     """
     required = tuple(require)
     for number, line in read_lines(path):
-        try:
-            record = _decoder.decode(line)
-        except msgspec.DecodeError as error:
-            raise RecordError(f"{path}, line {number}: not JSON ({error})") from None
-        if not isinstance(record, dict):
-            raise RecordError(f"{path}, line {number}: not a JSON object")
+        record = decode_record(line, f"{path}, line {number}")
         for key in required:
             if key not in record:
                 raise RecordError(f"{path}, line {number}: no key '{key}'")
         yield record
+
+
+def decode_record(line: bytes, place: str) -> Record:
+    """The record of a line; ``place`` says where it stands.
+
+    Raises:
+        RecordError: it is no JSON object.
+    """
+    try:
+        record = _decoder.decode(line)
+    except msgspec.DecodeError as error:
+        raise RecordError(f"{place}: not JSON ({error})") from None
+    if not isinstance(record, dict):
+        raise RecordError(f"{place}: not a JSON object")
+    return record
 
 
 def read_lines(path: str | Path) -> Iterator[tuple[int, bytes]]:

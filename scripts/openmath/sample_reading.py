@@ -13,12 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from openmath.parallel import map_in_order
-from openmath.records import RecordError, read_lines
+from openmath.records import RecordError, decode_record, read_lines
 from openmath.sample_spool import records_of
 from openmath.tokenization import ModelTokenizer
 
@@ -28,7 +27,6 @@ CHAT_KEYS = ("conversations", "messages")
 Tokens = npt.NDArray[np.int32]
 
 _BATCH_BYTES = 1 << 20
-_decoder = msgspec.json.Decoder()
 _tokenizer: ModelTokenizer | None = None  # of a process, once it is prepared
 
 
@@ -81,12 +79,7 @@ def read_texts(path: Path, number: int, line: bytes) -> tuple[str, str]:
     Raises:
         RecordError: it is no JSON object, or one of them is missing or no text.
     """
-    try:
-        record = _decoder.decode(line)
-    except msgspec.DecodeError as error:
-        raise RecordError(f"{path}, line {number}: not JSON ({error})") from None
-    if not isinstance(record, dict):
-        raise RecordError(f"{path}, line {number}: not a JSON object")
+    record = decode_record(line, f"{path}, line {number}")
     for key in ("input", "output"):
         if key not in record:
             chat = next((name for name in CHAT_KEYS if name in record), None)

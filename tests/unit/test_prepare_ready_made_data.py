@@ -541,6 +541,9 @@ def test_several_patterns_of_files_are_read_in_their_order_and_none_twice(
     assert (tmp_path / "out/data.jsonl").read_bytes() == expected_bytes
     counts = json.loads((tmp_path / "out/data.counts.json").read_text())
     assert list(counts["source"]["files"]) == ["a/x.parquet", "b/part-1.jsonl", "b/part-2.jsonl.zst"]
+    assert counts["source"].keys() == {"source", "files"}
+    with pytest.raises(SystemExit, match=r"/b: of a folder a split is needed"):
+        prepare_sft_data.main(["--source", "path", "--path", str(tmp_path / "b"), *COLUMN_OPTIONS, *options])
 
 
 @pytest.mark.parametrize(
@@ -602,6 +605,25 @@ def test_a_prompt_may_ask_for_further_columns(tmp_path: Path, prepare: Prepare) 
         ]
     with pytest.raises(SystemExit, match=r"c\.parquet: no column 'level'"):
         prepare(write_parquet(tmp_path / "c.parquet", ROWS), *prompt)
+
+
+def test_rows_carry_further_columns(tmp_path: Path, prepare: Prepare) -> None:
+    rows = [released(1, level="easy", topic="sums")]
+    write_jsonl(tmp_path / "b.jsonl", rows)
+    for path in (write_parquet(tmp_path / "a.parquet", rows), tmp_path / "b.jsonl"):
+        [plain], [named], [all_of_them] = (
+            prepare(path, *extra)[0] for extra in ((), ("--extra-keys", "level"), ("--extra-keys", "all"))
+        )
+        assert named == {**plain, "level": "easy"}
+        assert all_of_them == {**plain, "level": "easy", "topic": "sums"}
+
+
+def test_a_bad_value_of_parquet_is_named_by_its_row(tmp_path: Path, prepare: Prepare) -> None:
+    pq.write_table(
+        pa.table({**{key: ["x", "y"] for key in KEYS}, "problem_source": [1, 2]}), tmp_path / "train.parquet"
+    )
+    with pytest.raises(SystemExit, match=r"train\.parquet, row 1: 'problem_source' is no text but int"):
+        prepare(tmp_path / "train.parquet")
 
 
 def test_the_rows_by_source_are_counted(tmp_path: Path, prepare: Prepare) -> None:

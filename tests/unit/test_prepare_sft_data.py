@@ -347,6 +347,7 @@ def test_a_judge_decides_where_that_is_asked_for(tmp_path: Path, prepare: Prepar
     for rows_of, message in (
         ([judged[1], judged[0], judged[2]], r"judged\.jsonl, line 1: holds id 'b'; answers\.jsonl has 'a'"),
         (judged[:2], r"judged\.jsonl, line 3: holds id None; answers\.jsonl has 'c'"),
+        ([*judged, {**judged[0], "id": "d"}], r"judged\.jsonl, line 4: holds id 'd'; answers\.jsonl has None"),
         ([{**row, "seed": 1} for row in judged], r"judged\.jsonl: no rows of seed 0, which answers\.jsonl has"),
         ([{**row, "judge_verdict": "maybe"} for row in judged], r"line 1: judge_verdict is 'maybe' \(known: yes, no,"),
     ):
@@ -532,6 +533,8 @@ def test_what_every_step_does_is_shown_for_a_few_rows(
     ]
     with pytest.raises(FileNotFoundError):
         prepare(*folders, extra=("--sample", "4", "--trim-prefix", "--trim-solutions", "--drop-multi-boxed"))
+    with pytest.raises(FileNotFoundError):
+        prepare(folders[0], extra=("--sample", "1", "--max-solution-tokens", "9"))
     shown = capsys.readouterr().out
     assert f"{folders[0]}/output-rs0.jsonl, line 1\n" in shown
     assert f"{folders[1]}/output-rs0.jsonl, line 2\n" in shown
@@ -539,9 +542,24 @@ def test_what_every_step_does_is_shown_for_a_few_rows(
     assert "  trim_prefix: 'My solution:\\n' -> ''\n" in shown
     assert "  trim_solutions: '\\nI hope this helps!' -> ''\n" in shown
     assert shown.count("  drop_multi_boxed: falls out (multi_boxed)\n") == 2
+    assert shown.count("  solution_length: falls out (too_long)\n") == 1
+    assert "of 1 rows:\n       1 too_long\n" in shown
     assert "of 4 rows:\n       2 come through" in shown
     assert "       2 multi_boxed\n" in shown
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_known_answer_goes_before_a_majority(tmp_path: Path, prepare: Prepare) -> None:
+    vote = {"id": "a", "expected_answer": "3", "majority_votes": 1, "total_votes": 4}
+    folder = write_folder(tmp_path / "shop", [solved("a")], majority=[vote])
+    assert row_of(prepare, folder, "--min-majority-votes", "2")["expected_answer"] == "2"
+
+
+def test_a_prompt_may_ask_for_further_keys(tmp_path: Path, prepare: Prepare) -> None:
+    (tmp_path / "level.yaml").write_text('user: "{level}: {problem}"\n')
+    folder = write_folder(tmp_path / "shop", [solved("a", level="easy")])
+    row = row_of(prepare, folder, "--prompt", str(tmp_path / "level.yaml"))
+    assert row["input"] == "<|user|>easy: Problem a?<|end|>"
 
 
 def row_of(prepare: Prepare, folder: Path, *extra: str) -> Record:

@@ -29,7 +29,7 @@ class Source:
     """The files of a split, in order.
 
     Attributes:
-        name: how messages call the split.
+        name: how messages call the data set.
         base: the folder that file names are relative to.
         files: the files, sorted by name.
         facts: where they come from.
@@ -92,8 +92,7 @@ def path_source(patterns: Sequence[str], split: str | None) -> Source:
             folders.append(path if path.is_dir() else path.parent)
     base = Path(os.path.commonpath(folders))
     facts = {"source": "path"} if split is None else {"source": "path", "split": split}
-    named = " ".join(patterns)
-    return Source(named if split is None else f"{named}, split {split}", base, files, facts)
+    return Source(" ".join(patterns), base, files, facts)
 
 
 def _files_of(path: Path, split: str | None) -> list[Path]:

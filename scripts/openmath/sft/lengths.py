@@ -9,10 +9,8 @@ _REASONS = {-1: "too_short", 0: None, 1: "too_long"}
 
 
 def tokens_reasons(
-    tokenizer: ModelTokenizer | None, limits: Lengths, repeated: bool, texts: Sequence[str]
+    tokenizer: ModelTokenizer, limits: Lengths, texts: Sequence[str], repeated: bool = False
 ) -> list[str | None]:
     """For each text "too_short", "too_long" or None, by its tokens; ``repeated`` texts come back and are remembered."""
-    if tokenizer is None or not limits.in_tokens:
-        return [None] * len(texts)
     sides = tokenizer.within(texts, limits.min_tokens or 0, limits.max_tokens, repeated)
     return [_REASONS[side] for side in sides]

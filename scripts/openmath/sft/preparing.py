@@ -219,9 +219,8 @@ class Worker:
     def __init__(self, plan: Plan, spool: Path, buckets: int) -> None:
         self.plan = plan
         self.steps = steps_that_are_on(plan.filters)
-        tokenizer = None if plan.tokenizer is None else ModelTokenizer(plan.tokenizer)
-        self.solution_tokens = functools.partial(tokens_reasons, tokenizer, plan.filters.solution, False)
-        problems = Problems(plan.filters, functools.partial(tokens_reasons, tokenizer, plan.filters.problem, True))
+        self.tokenizer = None if plan.tokenizer is None else ModelTokenizer(plan.tokenizer)
+        problems = Problems(plan.filters, self.tokenizer)
         prompt_keys = plan.row_format.prompt_keys
         self.folders = FolderReader(plan.filters, problems, plan.conventions, prompt_keys, plan.base, plan.extra_keys)
         self.files = FileReader(plan.filters, plan.columns, problems, prompt_keys, plan.extra_keys, spool / "cache")
@@ -237,11 +236,11 @@ class Worker:
             while batch := list(itertools.islice(solutions, _SOLUTIONS_PER_BATCH)):
                 tally.rows_in += len(batch)
                 self._write(self.filter(batch, tally), number, tally)
+            if self.files.answers_are_text is not None:
+                tally.answers_are_text.add(self.files.answers_are_text)
             tally.rows_in += self._skipped - skipped
             tally.dropped["skipped"] += self._skipped - skipped
         self.writer.flush()
-        if self.files.answers_are_text is not None:
-            tally.answers_are_text.add(self.files.answers_are_text)
         return tally
 
     def first_solutions(self, shard: Shard, count: int) -> list[Solution]:
@@ -257,9 +256,7 @@ class Worker:
                 passing.append(solution)
             else:
                 tally.dropped[reason] += 1
-        if not self.plan.filters.solution.in_tokens:
-            return passing
-        reasons = self.solution_tokens([solution.text for solution in passing])
+        reasons = self.token_reasons([solution.text for solution in passing])
         tally.dropped.update(reason for reason in reasons if reason is not None)
         return [solution for solution, reason in zip(passing, reasons, strict=True) if reason is None]
 
@@ -269,6 +266,13 @@ class Worker:
             if (reason := step.run(self.plan.filters, solution)) is not None:
                 return reason
         return None
+
+    def token_reasons(self, texts: Sequence[str]) -> list[str | None]:
+        """For each solution whether it has too few or too many tokens; run after all other steps, for many at once."""
+        if not self.plan.filters.solution.in_tokens:
+            return [None] * len(texts)
+        assert self.tokenizer is not None
+        return tokens_reasons(self.tokenizer, self.plan.filters.solution, texts)
 
     def _write(self, solutions: list[Solution], shard: int, tally: Tally) -> None:
         keys = np.zeros(len(solutions), dtype=KEYS)

@@ -1,16 +1,16 @@
 """What readers of solutions have in common: problems, and what else of a record is carried along."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from openmath.orders import mix
 from openmath.problems import problem_key
 from openmath.records import Record, RecordError, derive_seed
 from openmath.sft.filters import Filters, Problem, Shard
+from openmath.sft.lengths import tokens_reasons
+from openmath.tokenization import ModelTokenizer
 
 ALL_KEYS = "all"
-
-TokensReason = Callable[[Sequence[str]], list[str | None]]
 
 
 class Problems:
@@ -18,12 +18,12 @@ class Problems:
 
     Args:
         filters: the steps that are on.
-        tokens_reason: of texts, whether each has too few or too many tokens for a problem.
+        tokenizer: counts them, where their limits are in tokens.
     """
 
-    def __init__(self, filters: Filters, tokens_reason: TokensReason) -> None:
+    def __init__(self, filters: Filters, tokenizer: ModelTokenizer | None) -> None:
         self.filters = filters
-        self.tokens_reason = tokens_reason
+        self.tokenizer = tokenizer
         self._validation_seed = derive_seed("sft", "validation", filters.seed)
 
     def make(
@@ -54,7 +54,10 @@ class Problems:
         return int(mix([int.from_bytes(key[:8], "big")], self._validation_seed)[0]) < share * 2**64
 
     def _tokens_reason(self, text: str) -> str | None:
-        return self.tokens_reason([text])[0] if self.filters.problem.in_tokens else None
+        if not self.filters.problem.in_tokens:
+            return None
+        assert self.tokenizer is not None
+        return tokens_reasons(self.tokenizer, self.filters.problem, [text], repeated=True)[0]
 
 
 def extra_values(

@@ -94,7 +94,8 @@ class FileReader:
     Attributes:
         wanted: names of the columns that are read.
         skipped: rows that were skipped.
-        answers_are_text: whether expected answers are texts; else they are numbers. None before the first.
+        answers_are_text: whether the expected answers of the shard are texts; else they are numbers. None before the
+            first.
     """
 
     def __init__(
@@ -124,7 +125,9 @@ class FileReader:
             DataSetError: a file cannot be read, or a column of it is missing.
             RecordError: a line of JSON Lines cannot be read, or lacks a key; a value is no text.
         """
-        rows = enumerate(open_rows(shard, self.wanted, self.cache), start=1)
+        self.answers_are_text = None
+        columns = None if self.extra_keys == (ALL_KEYS,) else self.wanted
+        rows = enumerate(open_rows(shard, columns, self.cache), start=1)
         self.skipped += sum(1 for _ in itertools.islice(rows, self.filters.skip_first))
         for number, row in rows:
             for key in self.wanted:
@@ -197,8 +200,8 @@ def _unreadable(path: Path, error: Exception) -> DataSetError:
     return DataSetError(f"{path}: cannot be read as parquet ({' '.join(str(error).split())})")
 
 
-def open_rows(shard: FileShard, columns: list[str], cache: Path) -> Iterator[Record]:
-    """The rows of a shard as a stream, with the columns asked for (JSON Lines: with all).
+def open_rows(shard: FileShard, columns: list[str] | None, cache: Path) -> Iterator[Record]:
+    """The rows of a shard as a stream, with the columns asked for (None, and of JSON Lines: with all).
 
     Raises:
         DataSetError: the file is no parquet, or has no such column.
@@ -243,7 +246,7 @@ def _count_lines(path: Path, end: int) -> int:
     return count
 
 
-def _parquet_rows(path: Path, columns: list[str], cache: Path) -> Iterator[Record]:
+def _parquet_rows(path: Path, columns: list[str] | None, cache: Path) -> Iterator[Record]:
     from datasets import IterableDataset
 
     try:

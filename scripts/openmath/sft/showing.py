@@ -41,7 +41,7 @@ def _steps(worker: Worker, solution: Solution) -> Any:
             return reason
         if solution.text != before:
             yield from (f"  {step.name}: {line}" for line in _changes(before, solution.text))
-    reason = next(iter(worker.solution_tokens([solution.text])))
+    (reason,) = worker.token_reasons([solution.text])
     if reason is not None:
         yield f"  solution_length: falls out ({reason})"
         return reason
