@@ -71,7 +71,10 @@ MODULES: dict[str, tuple[str, ...]] = {
     "sft.spool": ("test_sft_spool",),
     "sft.texts": ("test_sft_texts",),
     "sft.writing": ("test_sft_spool",),
-    "arithmetic": ("test_arithmetic",),
+    **{
+        f"arithmetic.{path.stem}".removesuffix(".__init__"): ("test_arithmetic",)
+        for path in sorted(SOURCES.glob("arithmetic/*.py"))
+    },
     "packing": ("test_packing",),
     "tokenization": ("test_tokenization",),
     **dict.fromkeys(
@@ -144,7 +147,7 @@ EXCLUDED: dict[tuple[str, str, str], str] = {
     ("arithmetic", "_is_plainly_right", "left * right == result"): _TIME,
     ("arithmetic", "_is_plainly_right", "right != 0 and left == right * result"): _TIME,
     ("arithmetic", "_steps", "_WHOLE_NUMBERS.fullmatch(text, chain.start, chain.end)"): _TIME,
-    ("arithmetic", "_number", "not decimals"): _TIME,
+    ("arithmetic.values", "_number", "not decimals"): _TIME,
     ("sft.folders", "FolderReader._problem", "self.prompt_keys"): _TIME,
     ("sft.preparing", "prepare", "time.monotonic() - reported > _SECONDS_BETWEEN_REPORTS"): "a message",
     ("sft.preparing", "estimated_size", "packed or is_compressed(shard.path)"): _BOUND,
