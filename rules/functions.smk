@@ -361,10 +361,19 @@ def packed_prefix(wildcards, output):
     return output.manifest.removesuffix(".json").removesuffix(".flat")
 
 
-def packs_to_merge(wildcards):
-    """The manifests of the packs of the sets that a merged one is made of."""
-    name = f"packed_{wildcards.capacity}{wildcards.cp}_seed{wildcards.seed}.json"
-    return [f"<results>/packed/{data}/{name}" for data in config["sft"]["merged"][wildcards.data]]
+def packs_to_merge(suffix):
+    """Input function: the manifests, of one layout, of the packs of the sets that a merged one is made of."""
+
+    def manifests(wildcards):
+        name = f"packed_{wildcards.capacity}{wildcards.cp}_seed{wildcards.seed}{suffix}"
+        return [f"<results>/packed/{data}/{name}" for data in config["sft"]["merged"][wildcards.data]]
+
+    return manifests
+
+
+def packs_of_inputs(wildcards, input):
+    """The prefixes of the packs that input manifests are of."""
+    return [file.removesuffix(".json").removesuffix(".flat") for file in input.manifests]
 
 
 def suggested_batch(wildcards):

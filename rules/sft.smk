@@ -167,7 +167,7 @@ rule merge_packs:
     """The packed rows of several sets, one after the other."""
     input:
         script=script("merge_packs.py"),
-        manifests=packs_to_merge,
+        manifests=packs_to_merge(".json"),
     output:
         input_ids="<results>/packed/{data}/packed_{capacity}{cp}_seed{seed}.input_ids.npy",
         loss_mask="<results>/packed/{data}/packed_{capacity}{cp}_seed{seed}.loss_mask.npy",
@@ -186,12 +186,34 @@ rule merge_packs:
         mem_mb=4000,
         runtime=240,
     params:
-        inputs=lambda wildcards, input: [os.path.splitext(file)[0] for file in input.manifests],
+        layout="nemo",
+        inputs=packs_of_inputs,
         prefix=packed_prefix,
     shell:
         """
         python {input.script[0]:q} \
             --inputs {params.inputs:q} \
+            --layout {params.layout} \
             --output-prefix {params.prefix:q} \
             >{log:q} 2>&1
         """
+
+
+use rule merge_packs as merge_flat_packs with:
+    input:
+        script=script("merge_packs.py"),
+        manifests=packs_to_merge(".flat.json"),
+    output:
+        tokens="<results>/packed/{data}/packed_{capacity}{cp}_seed{seed}.tokens.npy",
+        sequences="<results>/packed/{data}/packed_{capacity}{cp}_seed{seed}.sequences.npy",
+        answers="<results>/packed/{data}/packed_{capacity}{cp}_seed{seed}.answers.npy",
+        rows="<results>/packed/{data}/packed_{capacity}{cp}_seed{seed}.rows.npy",
+        manifest="<results>/packed/{data}/packed_{capacity}{cp}_seed{seed}.flat.json",
+    log:
+        "<logs>/merge_flat_packs/{data}-{capacity}{cp}-{seed}.log",
+    benchmark:
+        "<benchmarks>/merge_flat_packs/{data}-{capacity}{cp}-{seed}.jsonl"
+    params:
+        layout="flat",
+        inputs=packs_of_inputs,
+        prefix=packed_prefix,

@@ -319,18 +319,24 @@ def test_packs_say_how_they_are_padded_for_context_parallelism(root: Path) -> No
     assert "--multiple 32 " in by_prefix[f"{packed}_cp16_seed3"]
 
 
-def test_a_merged_set_is_packed_part_by_part(root: Path) -> None:
+@pytest.mark.parametrize(
+    ("manifest", "packs", "merges", "layout"),
+    [
+        ("packed_4096_seed0.json", "pack_sequences", "merge_packs", "nemo"),
+        ("packed_4096_seed0.flat.json", "pack_flat", "merge_flat_packs", "flat"),
+    ],
+)
+def test_a_merged_set_is_packed_part_by_part(manifest: str, packs: str, merges: str, layout: str, root: Path) -> None:
     overlay = ("--configfile", "config/released_data.yaml")
     merged = ("--config", "sft={merged: {both: [openmathinstruct2, openmathinstruct2_5m]}}")
-    planned = plan(
-        "results/packed/both/packed_4096_seed0.json", *overlay, *merged, "--cores", "2", "--printshellcmds", root=root
-    )
-    jobs = {name: planned.jobs[name] for name in ("prepare_released_data", "pack_sequences", "merge_packs")}
-    assert jobs == {"prepare_released_data": 2, "pack_sequences": 2, "merge_packs": 1}
+    planned = plan(f"results/packed/both/{manifest}", *overlay, *merged, "--cores", "2", "--printshellcmds", root=root)
+    jobs = {name: planned.jobs[name] for name in ("prepare_released_data", packs, merges)}
+    assert jobs == {"prepare_released_data": 2, packs: 2, merges: 1}
     (command,) = commands(planned, "merge_packs")
     prefixes = [f"results/packed/{name}/packed_4096_seed0" for name in ("openmathinstruct2", "openmathinstruct2_5m")]
-    assert f"--inputs {' '.join(prefixes)} --output-prefix results/packed/both/packed_4096_seed0" in " ".join(
-        command.split()
+    assert (
+        f"--inputs {' '.join(prefixes)} --layout {layout} --output-prefix results/packed/both/packed_4096_seed0"
+        in " ".join(command.split())
     )
 
 
