@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 from huggingface_hub import get_token
 from huggingface_hub.constants import HF_HUB_OFFLINE
 from openmath.config import check_config
-from openmath.config_checks import data_parallel_size
+from openmath.config_checks import data_parallel_size, padding_multiple
 from openmath.dependencies import imported_modules
 from openmath.engines import parallel_options
 from openmath.records import write_json

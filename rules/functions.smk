@@ -270,14 +270,9 @@ def sets_of(released):
     return [name for name, settings in config["sft"]["sets"].items() if ("released" in settings) == released]
 
 
-def set_value(name, key):
-    """A setting of a training set: its own, or that of all."""
-    return config["sft"]["sets"][name].get(key, config["sft"].get(key))
-
-
 def set_file(key):
-    """Input function: the prompt or the template of a training set."""
-    return lambda wildcards: set_value(wildcards.data, key)
+    """Input function: the prompt or the template of a training set: its own, or that of all."""
+    return lambda wildcards: config["sft"]["sets"][wildcards.data].get(key, config["sft"][key])
 
 
 SET_KEYS = (
@@ -352,13 +347,18 @@ def packing_options(wildcards):
     """The options that say how rows are packed."""
     packing = config["sft"]["packing"]
     cp = int(wildcards.cp.removeprefix("_cp") or 1)
-    padded = {"multiple": max(16, 2 * cp), "pad_token": packing["pad_token"]} if cp > 1 else {}
+    padded = {"multiple": padding_multiple(cp), "pad_token": packing["pad_token"]} if cp > 1 else {}
     return quote_options({"algorithm": packing["algorithm"], "too_long": packing["too_long"], **padded})
+
+
+def prefix_of(manifest):
+    """The prefix of the packed rows that a manifest, of either layout, is of."""
+    return manifest.removesuffix(".json").removesuffix(".flat")
 
 
 def packed_prefix(wildcards, output):
     """The prefix of the files of packed rows."""
-    return output.manifest.removesuffix(".json").removesuffix(".flat")
+    return prefix_of(output.manifest)
 
 
 def packs_to_merge(suffix):
@@ -373,7 +373,7 @@ def packs_to_merge(suffix):
 
 def packs_of_inputs(wildcards, input):
     """The prefixes of the packs that input manifests are of."""
-    return [file.removesuffix(".json").removesuffix(".flat") for file in input.manifests]
+    return [prefix_of(manifest) for manifest in input.manifests]
 
 
 def suggested_batch(wildcards):
@@ -411,7 +411,7 @@ def training_data_options(wildcards, input):
     """The options that name the rows: a JSON Lines file, or the prefix of packed arrays."""
     file = input.data[0]
     kind = "unpacked" if file.endswith(".jsonl") else "packed"
-    return f"--{kind} --data {shlex.quote(file.removesuffix('.json').removesuffix('.flat'))}"
+    return f"--{kind} --data {shlex.quote(prefix_of(file))}"
 
 
 RUN_KEYS = (

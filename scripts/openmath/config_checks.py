@@ -214,11 +214,16 @@ def _impossible_backend(key: str, settings: Mapping[str, Any]) -> Iterator[str]:
             yield f"{key}.{name}: the back end '{settings['backend']}' has no {settings[name]!r}"
 
 
+def padding_multiple(context_parallel: int) -> int:
+    """Places of which each sample fills a multiple, so that so many GPUs can share it (NeMo-Skills cb3f35bc)."""
+    return max(16, 2 * context_parallel) if context_parallel > 1 else 1
+
+
 def _impossible_packing(key: str, settings: Mapping[str, Any], pad_token: str | None) -> Iterator[str]:
     copies = settings["context_parallel"]
     if settings["packing"] is None or copies == 1:
         return
-    multiple = max(16, 2 * copies)
+    multiple = padding_multiple(copies)
     if settings["packing"]["capacity"] % multiple:
         yield f"{key}.packing.capacity: with context_parallel {copies} it must be a multiple of {multiple}"
     if pad_token is None:

@@ -62,9 +62,6 @@ def places_of(lengths: Ints, multiple: int = 1) -> Tokens:
     return (-(-(lengths - 1) // multiple) * multiple).astype(np.int32)
 
 
-# Writing
-
-
 def write_nemo(spool: Spool, rows: Ints, folder: Path, multiple: int = 1, pad_id: int = 0) -> dict[str, int]:
     """Write the arrays of NeMo's layout to ``folder``, from front to back, a block of rows at a time.
 
@@ -215,9 +212,6 @@ def suggested_batch(samples: int, sequences: int, rows: int, unit: int) -> int:
     144
     """
     return unit * max(1, (2 * samples * rows + sequences * unit) // (2 * sequences * unit))
-
-
-# Reading
 
 
 def read_packed(prefix: str | Path) -> Iterator[list[tuple[Tokens, Mask]]]:

@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from openmath.orders import mix
+from openmath.orders import shuffled
 from openmath.records import derive_seed
 
 ALGORITHMS = ("first_fit_shuffle", "first_fit_decreasing", "best_fit_decreasing", "best_fit_shuffle")
@@ -37,7 +37,6 @@ Loop = Callable[[Ints, int], Ints]
 
 # Loading the compiler takes a second, in which plain Python places as many sequences as this.
 _COMPILE_FROM = 50_000
-_NUMBERS_AT_ONCE = 1 << 20
 
 # How far best_fit_shuffle looks ahead: for the sequence that fills a row, and for the one before it.
 WINDOW = 1000
@@ -70,29 +69,13 @@ def pack(lengths: npt.ArrayLike, capacity: int, algorithm: str, seed: int) -> In
     if not 1 <= sizes.min() <= sizes.max() <= capacity:
         raise ValueError(f"lengths are {sizes.min()} to {sizes.max()}, a row takes 1 to {capacity}")
     sizes = sizes.astype(np.int32, casting="same_kind", copy=False)
-    order = _shuffled(len(sizes), derive_seed("pack", seed))
+    order = shuffled(len(sizes), derive_seed("pack", seed))
     if algorithm.endswith("decreasing"):
         order = _longest_first(sizes, order)
     placed = _run(loops[algorithm], sizes[order], capacity)
     rows: Ints = np.empty(len(sizes), dtype=np.int32)
     rows[order] = placed
     return rows
-
-
-def _shuffled(count: int, seed: int) -> Ints:
-    """The order of ``openmath.orders.shuffled`` in a third of its memory.
-
-    Numbers stand in the lowest bits of their hashes, so that one array is sorted, in place. Numbers whose hashes agree
-    in all other bits keep their order: for 14 million, one pair in 2^40.
-    """
-    bits = np.uint64(count.bit_length())
-    words = np.empty(count, dtype=np.uint64)
-    for start in range(0, count, _NUMBERS_AT_ONCE):
-        numbers = np.arange(start, min(start + _NUMBERS_AT_ONCE, count), dtype=np.uint64)
-        words[start : start + _NUMBERS_AT_ONCE] = mix(numbers, seed) >> bits << bits | numbers
-    words.sort()
-    words &= (np.uint64(1) << bits) - np.uint64(1)
-    return words.astype(np.int32)
 
 
 def _longest_first(sizes: Ints, order: Ints) -> Ints:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from openmath.parallel import map_in_order
 from openmath.records import RecordError, decode_record, read_lines
 from openmath.sample_spool import records_of
-from openmath.tokenization import ModelTokenizer
+from openmath.tokenization import ModelTokenizer, cut_up
 
 CHAT_KEYS = ("conversations", "messages")
 """What rows for a chat template hold in place of an input."""
@@ -102,8 +102,8 @@ def tokenise_lines(batch: tuple[int, list[bytes]], data: Path, capacity: int, cu
     texts = [read_texts(data, number, line) for number, line in enumerate(batch[1], start=batch[0])]
     counts = {"rows_in": len(texts), "too_short": 0, "too_long": 0, "cut": 0}
     assert _tokenizer is not None
-    inputs = _cut_up(*_tokenizer.encode_flat([prompt for prompt, _ in texts]))
-    outputs = _cut_up(*_tokenizer.encode_flat([answer for _, answer in texts]))
+    inputs = cut_up(*_tokenizer.encode_flat([prompt for prompt, _ in texts]))
+    outputs = cut_up(*_tokenizer.encode_flat([answer for _, answer in texts]))
 
     def samples() -> Iterator[tuple[Tokens, Tokens]]:
         for input_ids, output_ids in zip(inputs, outputs, strict=True):
@@ -120,8 +120,3 @@ def tokenise_lines(batch: tuple[int, list[bytes]], data: Path, capacity: int, cu
 
     records, lengths = records_of(samples())
     return Samples(records, lengths, counts)
-
-
-def _cut_up(tokens: Tokens, lengths: Tokens) -> list[Tokens]:
-    """The tokens of each text, from those of all and their numbers."""
-    return np.split(tokens, np.cumsum(lengths)[:-1]) if len(lengths) else []

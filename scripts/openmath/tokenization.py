@@ -298,6 +298,11 @@ def _flat(fast: Any, texts: Sequence[str]) -> FlatTokens:
     return np.frombuffer(tokens, dtype=np.int32), lengths.astype(np.int32)
 
 
+def cut_up(tokens: NDArray[np.int32], lengths: NDArray[np.int32]) -> list[NDArray[np.int32]]:
+    """The tokens of each text, from those of all and their numbers."""
+    return np.split(tokens, np.cumsum(lengths)[:-1]) if len(lengths) else []
+
+
 def _joined(parts: Iterable[FlatTokens]) -> FlatTokens:
     tokens, lengths = zip(*parts, strict=True)
     return np.concatenate(tokens), np.concatenate(lengths)
@@ -307,8 +312,8 @@ def _first_difference(texts: list[str], one: FlatTokens, other: FlatTokens) -> s
     """The first of the texts whose tokens differ."""
     if np.array_equal(one[0], other[0]) and np.array_equal(one[1], other[1]):
         return None
-    left, right = (np.split(tokens, np.cumsum(lengths)[:-1]) for tokens, lengths in (one, other))
-    return next(text for text, a, b in zip(texts, left, right, strict=True) if not np.array_equal(a, b))
+    pairs = zip(texts, cut_up(*one), cut_up(*other), strict=True)
+    return next(text for text, left, right in pairs if not np.array_equal(left, right))
 
 
 _KINDS = "aBs7 \n\r\t\u00a0.'_<+é\u0301\u4e2d\U0001f600\u200d\u00b2"

@@ -1,7 +1,9 @@
 """Shuffles that follow from numbers alone."""
 
 import numpy as np
+import pytest
 
+from openmath import orders
 from openmath.orders import _finish, mix, shuffled
 
 
@@ -11,6 +13,13 @@ def test_a_shuffle_holds_every_number_once() -> None:
 
 def test_the_same_seed_gives_the_same_order_and_another_seed_another() -> None:
     assert shuffled(50, seed=3).tolist() == shuffled(50, seed=3).tolist() != shuffled(50, seed=4).tolist()
+
+
+@pytest.mark.parametrize("count", [0, 1, 6, 7, 8, 500])
+def test_the_order_is_that_of_the_hashes_however_it_is_cut(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    monkeypatch.setattr(orders, "_NUMBERS_AT_ONCE", 7)
+    hashes = mix(np.arange(count, dtype=np.uint64), 5)
+    assert shuffled(count, 5).tolist() == np.argsort(hashes, kind="stable").tolist()
 
 
 def test_the_hash_gives_the_published_words() -> None:

@@ -188,17 +188,11 @@ def test_rows_are_numbered_as_they_are_opened(case: Case, algorithm: str, seed: 
     ],
 )
 def test_the_drawn_example(monkeypatch: pytest.MonkeyPatch, algorithm: str, expected: list[list[int]]) -> None:
-    monkeypatch.setattr(packing, "_shuffled", lambda count, seed: np.arange(count, dtype=np.int32))
+    monkeypatch.setattr(packing, "shuffled", lambda count, seed: np.arange(count, dtype=np.int32))
     lengths = [2, 1, 4, 1, 8, 7, 4, 2]
     rows = pack(lengths, 10, algorithm, 0)
     order = sorted(range(8), key=lambda item: -lengths[item]) if algorithm.endswith("decreasing") else range(8)
     assert [[lengths[item] for item in order if rows[item] == row] for row in range(len(expected))] == expected
-
-
-@pytest.mark.parametrize("count", [0, 1, 6, 7, 8, 500])
-def test_the_shuffle_is_that_of_the_library_however_it_is_cut(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    monkeypatch.setattr(packing, "_NUMBERS_AT_ONCE", 7)
-    assert packing._shuffled(count, 5).tolist() == shuffled(count, 5).tolist()
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

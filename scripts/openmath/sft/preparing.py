@@ -269,9 +269,6 @@ class Worker:
 
     def token_reasons(self, texts: Sequence[str]) -> list[str | None]:
         """For each solution whether it has too few or too many tokens; run after all other steps, for many at once."""
-        if not self.plan.filters.solution.in_tokens:
-            return [None] * len(texts)
-        assert self.tokenizer is not None
         return tokens_reasons(self.tokenizer, self.plan.filters.solution, texts)
 
     def _write(self, solutions: list[Solution], shard: int, tally: Tally) -> None:

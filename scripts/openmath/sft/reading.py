@@ -44,7 +44,7 @@ class Problems:
             votes=votes,
             filled=filled,
             in_validation=self._in_validation(key),
-            length_reason=self.filters.problem.chars_reason(text) or self._tokens_reason(text),
+            length_reason=self._length_reason(text),
         )
 
     def _in_validation(self, key: bytes) -> bool:
@@ -53,11 +53,9 @@ class Problems:
             return False
         return int(mix([int.from_bytes(key[:8], "big")], self._validation_seed)[0]) < share * 2**64
 
-    def _tokens_reason(self, text: str) -> str | None:
-        if not self.filters.problem.in_tokens:
-            return None
-        assert self.tokenizer is not None
-        return tokens_reasons(self.tokenizer, self.filters.problem, [text], repeated=True)[0]
+    def _length_reason(self, text: str) -> str | None:
+        limits = self.filters.problem
+        return limits.chars_reason(text) or tokens_reasons(self.tokenizer, limits, [text], repeated=True)[0]
 
 
 def extra_values(

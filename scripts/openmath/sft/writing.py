@@ -6,7 +6,7 @@ import numpy as np
 
 from openmath.records import atomic_output
 from openmath.sft.choosing import Flags
-from openmath.sft.spool import SpoolWriter, read_rows, remove_bucket
+from openmath.sft.spool import Keys, SpoolWriter, read_keys, read_rows, remove_bucket
 
 
 def write_by_place(folder: Path, flags: list[Flags], output: Path) -> None:
@@ -19,13 +19,9 @@ def write_by_place(folder: Path, flags: list[Flags], output: Path) -> None:
     """
     with atomic_output(output) as stream:
         for bucket, chosen in enumerate(flags):
-            keys, lines = read_rows(folder, bucket)
-            remove_bucket(folder, bucket)
-            ends = np.cumsum(keys["length"], dtype=np.int64)
-            starts = ends - keys["length"]
-            rows = np.flatnonzero(chosen)
-            for row in rows[np.lexsort((keys["position"][rows], keys["place"][rows]))].tolist():
-                stream.write(lines[starts[row] : ends[row]])
+            keys, lines = _take_chosen(folder, bucket, chosen)
+            for row in np.lexsort((keys["position"], keys["place"])).tolist():
+                stream.write(lines[row])
 
 
 def order_by_position(folder: Path, flags: list[Flags], into: Path, last_position: int) -> list[Flags]:
@@ -43,13 +39,18 @@ def order_by_position(folder: Path, flags: list[Flags], into: Path, last_positio
     writer = SpoolWriter(into, len(flags), "1")
     scale = np.uint64((2**64 - 1) // (last_position + 1))
     for bucket, chosen in enumerate(flags):
-        keys, lines = read_rows(folder, bucket)
-        remove_bucket(folder, bucket)
-        ends = np.cumsum(keys["length"], dtype=np.int64)
-        rows = np.flatnonzero(chosen)
-        moved = keys[rows]
-        moved["place"] = moved["position"] * scale
-        writer.add(moved, [bytes(lines[ends[row] - keys["length"][row] : ends[row]]) for row in rows.tolist()])
+        keys, lines = _take_chosen(folder, bucket, chosen)
+        keys["place"] = keys["position"] * scale
+        writer.add(keys, [bytes(line) for line in lines])
     writer.flush()
-    counts = [len(read_rows(into, bucket)[0]) for bucket in range(len(flags))]
-    return [np.ones(count, dtype=bool) for count in counts]
+    return [np.ones(len(read_keys(into, bucket)), dtype=bool) for bucket in range(len(flags))]
+
+
+def _take_chosen(folder: Path, bucket: int, chosen: Flags) -> tuple[Keys, list[memoryview]]:
+    """The keys and the lines of the flagged rows of a bucket, which is deleted."""
+    keys, lines = read_rows(folder, bucket)
+    remove_bucket(folder, bucket)
+    ends = np.cumsum(keys["length"], dtype=np.int64)
+    starts = ends - keys["length"]
+    bounds = zip(starts[chosen].tolist(), ends[chosen].tolist(), strict=True)
+    return keys[chosen], [lines[start:end] for start, end in bounds]
